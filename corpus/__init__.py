@@ -1,0 +1,1 @@
+"""What a corpus is: pure functions and file formats. Knows no engine and no torch."""

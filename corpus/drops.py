@@ -1,0 +1,30 @@
+"""Why a document is not in the corpus: the one list of reasons, with the number each has in the ledger."""
+
+from enum import IntEnum
+
+
+class Drop(IntEnum):
+    """The verdict on one record. Numbers are sealed in ledgers: add at the end, never renumber.
+
+    1-19 a record that could not be read, 20-39 a document a rule refused, 40-59 a duplicate.
+    """
+
+    KEPT = 0
+    BROKEN_JSON = 1  # the line is not one JSON object
+    MISSING_FIELD = 2  # a field the format requires is absent
+    WRONG_TYPE = 3  # a field the format requires holds another type
+    UNKNOWN_SET = 4  # a Pile set name that is none of the 22
+    OVERSIZE_RECORD = 5  # longer than the recipe's limit for one record
+    TRUNCATED_RECORD = 6  # the container ended or broke inside this record
+    EMPTY = 20  # no text is left after normalisation
+    TOO_FEW_WORDS = 21
+    TOO_MANY_BYTES = 22
+    TOO_FEW_LETTERS = 23
+    REPEATED_LINES = 24
+    EXACT_DUPLICATE = 40  # the same normalised text as the winner
+    NEAR_DUPLICATE = 41  # Jaccard with the winner at or above the recipe's threshold
+
+    @property
+    def label(self) -> str:
+        """The reason as tables and reports print it."""
+        return self.name.lower().replace("_", " ")

@@ -1,0 +1,65 @@
+"""Every error a person can meet, and what the process exits with.
+
+    TokentrailError
+    ├── RecipeError            the recipe or the command line is wrong                     exit 2
+    ├── SourceError            an input is missing, unreadable, or not what was pinned     exit 2
+    │   └── DamagedContainer   a compressed file is truncated or corrupt                   exit 2
+    ├── StoreError             the store cannot be written, or another build holds it      exit 2
+    └── IntegrityError         sealed bytes, counts or laws do not hold                    exit 1
+
+An error says what happened, where, and what to do, in three short lines. A damaged *record* is never an
+error: it is a row of the ledger.
+"""
+
+
+class TokentrailError(Exception):
+    """Says what happened, where, and what to do about it.
+
+    Args:
+        what: One sentence in the reader's words.
+        where: The file, record, key or option concerned; with an offset where there is one.
+        remedy: What to do next, as an instruction.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str, remedy: str) -> None:
+        super().__init__(what, where, remedy)
+        self.what, self.where, self.remedy = what, where, remedy
+
+    def __str__(self) -> str:
+        return f"error: {self.what}\n   at: {self.where}\n   do: {self.remedy}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Keyword-only arguments do not survive the default pickling, and errors cross process borders.
+        return _rebuild, (type(self), self.what, self.where, self.remedy)
+
+
+def _rebuild(kind: type[TokentrailError], what: str, where: str, remedy: str) -> TokentrailError:
+    return kind(what, where=where, remedy=remedy)
+
+
+class RecipeError(TokentrailError):
+    """The recipe, or an option that changes it, is wrong."""
+
+    exit_code = 2
+
+
+class SourceError(TokentrailError):
+    """An input is missing, unreadable, or differs from its pin."""
+
+    exit_code = 2
+
+
+class DamagedContainer(SourceError):
+    """A compressed file ends early or does not decode; carries the offset reached in its `where`."""
+
+
+class StoreError(TokentrailError):
+    """The store cannot be written, or another build holds it."""
+
+    exit_code = 2
+
+
+class IntegrityError(TokentrailError):
+    """Something sealed does not match its digest, or a law does not hold."""

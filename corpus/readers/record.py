@@ -1,0 +1,43 @@
+"""What every reader gives: consecutive raw records of one file, parsed, with nothing of the file left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from corpus.document import Texts
+
+
+@dataclass(frozen=True, eq=False)
+class Records:
+    """Some consecutive records of one blob. Rows are documents and damaged records, in the blob's order.
+
+    Attributes:
+        number: int64[n], the record's number in its blob, from 0; every physical record counts, also skipped ones.
+        offset: int64[n], where the raw record starts in the uncompressed stream, bytes.
+        raw: n raw records, terminator excluded (what the document id is taken of).
+        raw_bytes: int64[n], the bytes of the stream this row accounts for, terminator included.
+        label: n source labels (the Pile's `pile_set_name`; "" where a format has none).
+        text: n extracted texts, UTF-8; empty where damaged.
+        damage: uint8[n], a `Drop` below 20, or 0 for a sound record.
+        repairs: int32[n], characters that were not valid Unicode and became U+FFFD.
+        skipped: bytes of the stream that are no row's: label or "blank line" -> (records, raw bytes).
+
+    The bytes of the stream are exactly `raw_bytes.sum()` plus the bytes in `skipped`.
+    """
+
+    number: NDArray[np.int64]
+    offset: NDArray[np.int64]
+    raw: Texts
+    raw_bytes: NDArray[np.int64]
+    label: list[str]
+    text: Texts
+    damage: NDArray[np.uint8]
+    repairs: NDArray[np.int32]
+    skipped: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.number)

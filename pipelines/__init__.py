@@ -1,0 +1,1 @@
+"""How a corpus is computed: stages, engines and the command lines."""

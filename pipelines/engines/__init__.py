@@ -1,0 +1,1 @@
+"""Thin adapters of the two primitives, map and exchange."""
