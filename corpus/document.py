@@ -7,6 +7,7 @@ duplicates have two ids, two sources and perhaps two licences, and one text dige
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -77,7 +78,7 @@ class Texts:
 
     def __iter__(self) -> Iterator[bytes]:
         packed, offsets = self.data.tobytes(), self.offsets.tolist()
-        return (packed[start:end] for start, end in zip(offsets, offsets[1:], strict=False))
+        return (packed[start:end] for start, end in itertools.pairwise(offsets))
 
     @property
     def lengths(self) -> NDArray[np.int64]:

@@ -3,7 +3,7 @@
     TokentrailError
     ├── RecipeError            the recipe or the command line is wrong                     exit 2
     ├── SourceError            an input is missing, unreadable, or not what was pinned     exit 2
-    │   └── DamagedContainer   a compressed file is truncated or corrupt                   exit 2
+    │   └── DamagedContainerError   a compressed file is truncated or corrupt                   exit 2
     ├── StoreError             the store cannot be written, or another build holds it      exit 2
     └── IntegrityError         sealed bytes, counts or laws do not hold                    exit 1
 
@@ -51,7 +51,7 @@ class SourceError(TokentrailError):
     exit_code = 2
 
 
-class DamagedContainer(SourceError):
+class DamagedContainerError(SourceError):
     """A compressed file ends early or does not decode; carries the offset reached in its `where`."""
 
 
