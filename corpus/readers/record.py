@@ -41,3 +41,27 @@ class Records:
 
     def __len__(self) -> int:
         return len(self.number)
+
+
+@dataclass(frozen=True, eq=False)
+class Lines:
+    r"""Some consecutive lines of one uncompressed stream, split at b"\n" and at nothing else.
+
+    Attributes:
+        number: int64[n], line number from 0; blank lines count, though they are no row.
+        offset: int64[n], where the line starts in the stream, bytes.
+        raw: n lines without their terminator; empty where the line was over the limit.
+        raw_bytes: int64[n], bytes of the stream the line takes, terminator (and a leading BOM) included.
+        damage: uint8[n], 0, `Drop.OVERSIZE_RECORD`, or `Drop.TRUNCATED_RECORD` for the last line before damage.
+        skipped: "blank line" -> (lines, raw bytes).
+    """
+
+    number: NDArray[np.int64]
+    offset: NDArray[np.int64]
+    raw: Texts
+    raw_bytes: NDArray[np.int64]
+    damage: NDArray[np.uint8]
+    skipped: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.number)
