@@ -7,9 +7,12 @@ two writers of one name the first wins.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import posixpath
 import secrets
+import shutil
+import tempfile
 from pathlib import Path
 from typing import IO, cast
 
@@ -91,6 +94,89 @@ def _publish_remote(url: str, data: bytes) -> bool:
     return True
 
 
+class NewFile:
+    """A file being written: hashed as it grows, and under its name only when it is whole.
+
+    Tasks are pure, so a second attempt publishes the same bytes: an equal file of that name is kept, one that
+    differs (left by a disk that lied, say) is replaced, for no marker has counted it yet.
+    """
+
+    closed = False
+
+    def __init__(self, url: str) -> None:
+        self.url, self.size = url, 0
+        self._digest = hashlib.sha256()
+        try:
+            if is_local(url):
+                path = local_path(url)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._aside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
+            else:
+                self._aside = Path(tempfile.mkdtemp(prefix="tokentrail-")) / "aside"
+            self._file = open(self._aside, "xb")  # noqa: SIM115 (published or discarded by name)
+        except OSError as error:
+            raise _unwritable(url, error) from error
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Appends bytes and hashes them; gives the number of bytes taken."""
+        view = memoryview(data).cast("B")
+        try:
+            self._file.write(view)
+        except OSError as error:
+            raise _unwritable(self.url, error) from error
+        self._digest.update(view)
+        self.size += len(view)
+        return len(view)
+
+    def flush(self) -> None:
+        """Hands the bytes to the system."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """Does nothing: a file is published or discarded, by name."""
+
+    def tell(self) -> int:
+        """Bytes written so far."""
+        return self.size
+
+    def hexdigest(self) -> str:
+        """sha256 of the bytes so far, as 64 hex digits."""
+        return self._digest.hexdigest()
+
+    def publish(self) -> None:
+        """Puts the whole file under its name.
+
+        Raises:
+            StoreError: The disk is full or the folder cannot be written.
+        """
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            if is_local(self.url):
+                self._aside.replace(local_path(self.url))
+            else:
+                filesystem, path = fsspec.core.url_to_fs(self.url)
+                filesystem.put_file(str(self._aside), path)
+        except OSError as error:
+            raise _unwritable(self.url, error) from error
+
+    def discard(self) -> None:
+        """Forgets what was not published; harmless after `publish`."""
+        self._file.close()
+        self._aside.unlink(missing_ok=True)
+
+
+def remove_tree(url: str) -> None:
+    """Removes a folder and all below it; an absent one is no error."""
+    if is_local(url):
+        shutil.rmtree(local_path(url), ignore_errors=True)
+        return
+    filesystem, path = fsspec.core.url_to_fs(url)
+    if filesystem.exists(path):
+        filesystem.rm(path, recursive=True)
+
+
 def _unwritable(url: str, error: OSError) -> StoreError:
     remedy = "choose a folder you may write to with --out"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -108,6 +194,16 @@ def read_bytes(url: str) -> bytes:
         return local_path(url).read_bytes()
     filesystem, path = fsspec.core.url_to_fs(url)
     return cast(bytes, filesystem.cat_file(path))
+
+
+def list_sizes(url: str) -> dict[str, int]:
+    """Size in bytes of every file below a folder, by its path relative to it."""
+    if is_local(url):
+        root = local_path(url)
+        return {name: (root / name).stat().st_size for name in list_files(url)}
+    filesystem, path = fsspec.core.url_to_fs(url)
+    root_path = path.rstrip("/") + "/"
+    return {p.removeprefix(root_path): int(i["size"]) for p, i in filesystem.find(path, detail=True).items()}
 
 
 def list_files(url: str) -> list[str]:

@@ -1,0 +1,124 @@
+"""A part: one immutable table file of a stage, its rows, and the digests that seal it.
+
+Parts between stages are Arrow IPC (.arrow): columns come back as views, without a parse. Tables that people query
+with their own tools, the ledger and the placement, are Parquet (.parquet).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from corpus import storage
+from corpus.table import Column, Columns, LogicalDigest, from_batch, to_batch
+
+
+class PartFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is sealed of a part.
+
+    Attributes:
+        name: The file's name below its stage's folder.
+        rows: Rows of a table; documents of a shard's files.
+        logical: Digest of the values: what the manifest seals.
+        blob: sha256 of the file, for the integrity index; equals `logical` for formats raw by definition.
+        bytes: The file's size.
+    """
+
+    name: str
+    rows: int
+    logical: str
+    blob: str
+    bytes: int
+
+
+class PartWriter:
+    """Writes one part batch by batch; the file has its name only when it is whole."""
+
+    def __init__(self, folder: str, name: str) -> None:
+        self.name = name
+        self._file = storage.NewFile(storage.join(folder, name))
+        self._digest = LogicalDigest()
+        self._writer: pq.ParquetWriter | pa.RecordBatchFileWriter | None = None
+
+    def write(self, columns: Mapping[str, Column]) -> None:
+        """Appends rows."""
+        batch = to_batch(columns)
+        if self._writer is None:
+            self._writer = self._open(batch.schema)
+        self._digest.update(columns)
+        self._writer.write_batch(batch)
+
+    def _open(self, schema: pa.Schema) -> pq.ParquetWriter | pa.RecordBatchFileWriter:
+        if self.name.endswith(".parquet"):
+            return pq.ParquetWriter(
+                self._file, schema, compression="zstd", version="2.6", write_page_checksum=True
+            )
+        # Level 1 reads at memory speed and halves prose; the values, not these bytes, are what is sealed.
+        codec = pa.Codec("zstd", compression_level=1)
+        return pa.ipc.new_file(self._file, schema, options=pa.ipc.IpcWriteOptions(compression=codec))
+
+    def close(self) -> PartFacts:
+        """Publishes the file and says what it holds.
+
+        Raises:
+            ValueError: Nothing was written: a part without columns says nothing.
+        """
+        if self._writer is None:
+            raise ValueError(f"part {self.name} has no columns")
+        self._writer.close()
+        self._file.publish()
+        return PartFacts(
+            self.name, self._digest.rows, self._digest.hexdigest(), self._file.hexdigest(), self._file.size
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.discard()
+
+
+def read_part(url: str, columns: Sequence[str] | None = None) -> Iterator[Columns]:
+    """The batches of a part, in order; with `columns`, only those are read.
+
+    Raises:
+        SourceError: The file is not there.
+    """
+    with storage.open_input(url) as file:
+        if url.endswith(".parquet"):
+            for batch in pq.ParquetFile(file).iter_batches(columns=columns):
+                yield from_batch(batch)
+            return
+        options = pa.ipc.IpcReadOptions()
+        if columns is not None:
+            schema = pa.ipc.open_file(file).schema
+            options = pa.ipc.IpcReadOptions(included_fields=[schema.get_field_index(name) for name in columns])
+        reader = pa.ipc.open_file(file, options=options)
+        for index in range(reader.num_record_batches):
+            yield from_batch(reader.get_batch(index))
+
+
+def logical_digest(url: str) -> tuple[str, int]:
+    """Reads a part back and takes its logical digest anew: (digest, rows)."""
+    digest = LogicalDigest()
+    for columns in read_part(url):
+        digest.update(columns)
+    return digest.hexdigest(), digest.rows
+
+
+def blob_digest(url: str, chunk: int = 1 << 22) -> tuple[str, int]:
+    """The sha256 and the size of a file as it lies on disk."""
+    digest, size = hashlib.sha256(), 0
+    with storage.open_input(url) as file:
+        while block := file.read(chunk):
+            digest.update(block)
+            size += len(block)
+    return digest.hexdigest(), size

@@ -1,0 +1,296 @@
+"""The recipe: all that decides a corpus, read strictly from TOML, frozen, and its digest.
+
+A recipe names inputs (files and how they are read), the sources their records belong to (in rank order), and the
+rules. What is not in the recipe cannot move the corpus: workers, engine, folders and dates are no part of it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import msgspec
+import rfc8785
+
+from corpus.errors import RecipeError
+
+OnDamage = Literal["stop", "keep-what-was-read"]
+ReaderName = Literal["pile", "reddit", "jsonl", "parquet", "text", "text-blocks"]
+
+
+class Chain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a Reddit thread becomes a document (OPT, arXiv 2205.01068 section 2.3: "the longest chain of comments").
+
+    Attributes:
+        longest: What is counted; comments is the paper's wording.
+        head: Whether the submission's title and text stand first; the paper speaks of comments alone.
+        join: What stands between two comments (unpublished: our choice).
+    """
+
+    longest: Literal["comments", "characters"] = "comments"
+    head: bool = False
+    join: str = "\n\n"
+
+
+class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Files of one format, and which of their labels belong to which source.
+
+    Attributes:
+        name: Names the input in tables.
+        reader: The raw format.
+        files: Patterns below the data folder.
+        sources: The reader's label (for the Pile, `pile_set_name`) -> a source's name; "*" is any label.
+        text_field: Where JSON lines or Parquet rows hold the text; dots go into objects.
+        label_field: Where they hold the label, or "" for none.
+        chain: For Reddit alone.
+    """
+
+    name: str
+    reader: ReaderName
+    files: tuple[str, ...]
+    sources: dict[str, str]
+    text_field: str = "text"
+    label_field: str = ""
+    chain: Chain = Chain()
+
+
+class Filters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Thresholds of the rules in corpus/filters.py; the defaults refuse nothing but an empty text."""
+
+    min_words: int = 1
+    max_bytes: int = 0
+    min_letters_percent: int = 0
+    max_repeated_lines_percent: int = 100
+
+
+class Text(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What happens to a text before it is compared: normalisation rules in order, then filters."""
+
+    normalise: tuple[str, ...] = ("whitespace",)
+    filters: Filters = Filters()
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One source of the union: where it is from, and how its text is treated.
+
+    The order of sources is their rank: of two duplicates the one from the earlier source stays.
+
+    Attributes:
+        text: Replaces the recipe's own `text` for this source.
+    """
+
+    name: str
+    title: str = ""
+    holder: str = ""
+    licence: str = "NOASSERTION"
+    url: str = ""
+    status: str = ""
+    text: Text | None = None
+
+
+class Duplicates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Near-duplicates (OPT section 2.3: MinHashLSH with Jaccard similarity at or above .95; the rest is ours).
+
+    Attributes:
+        threshold_percent: Jaccard, in hundredths.
+        ngram: Words in a shingle (unpublished: our choice).
+        bands: Bands and rows of the signature, chosen for recall at the threshold (unpublished: our choice).
+        rows: Rows in a band.
+        seed: Draws the permutations.
+        policy: "direct": dropped only for a kept document this similar; "component": one stays per component.
+    """
+
+    threshold_percent: int = 95
+    ngram: int = 5
+    bands: int = 6
+    rows: int = 8
+    seed: int = 1
+    policy: Literal["direct", "component"] = "direct"
+
+
+class Validation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The held-out split: about 200 MB, in proportion to the sources' sizes (OPT, arXiv 2205.01068 appendix C)."""
+
+    bytes: int = 200_000_000
+
+
+class Tokens(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How text becomes shards.
+
+    Attributes:
+        vocabulary: "gpt2", or the path of OPT's own gpt2-vocab.json.
+        shard_bytes: The most a shard's .bin may hold.
+    """
+
+    vocabulary: str = "gpt2"
+    shard_bytes: int = 256_000_000
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A whole recipe, with every default filled in.
+
+    Attributes:
+        name: With `version`, what the sealed corpus is called.
+        seed: Keys the order of documents and the choice of validation.
+        on_damage: What a truncated or corrupt file does to the build.
+        max_record_bytes: A longer record is a damaged one; bounds the memory of a reader.
+        input: The files.
+        source: The sources, in rank order.
+        text: The treatment of sources that state none of their own.
+    """
+
+    name: str
+    version: str
+    description: str = ""
+    seed: int = 2205
+    on_damage: OnDamage = "stop"
+    max_record_bytes: int = 64 << 20
+    input: tuple[Input, ...]
+    source: tuple[Source, ...]
+    text: Text = Text()
+    duplicates: Duplicates = Duplicates()
+    validation: Validation = Validation()
+    tokens: Tokens = Tokens()
+
+    def text_of(self, source: str) -> Text:
+        """The treatment of a source's text."""
+        return next(s.text or self.text for s in self.source if s.name == source)
+
+    def canonical(self) -> dict[str, Any]:
+        """The resolved recipe as plain JSON values: what the manifest holds."""
+        return cast("dict[str, Any]", msgspec.to_builtins(self))
+
+    def digest(self) -> str:
+        """sha256 of the resolved recipe in canonical JSON (RFC 8785), as 64 hex digits."""
+        return hashlib.sha256(rfc8785.dumps(self.canonical())).hexdigest()
+
+
+def load_recipe(path: str, overrides: tuple[str, ...] = ()) -> Recipe:
+    """Reads a recipe and applies `--set key=value` overrides.
+
+    Raises:
+        RecipeError: No such file, not TOML, an unknown key (the nearest one is named), a wrong type or value.
+    """
+    try:
+        tree = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RecipeError(
+            "there is no such recipe", where=path, remedy="name one of workflows/recipes/*.toml with --recipe"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(
+            f"the recipe is not TOML: {error}", where=path, remedy="mend the line it names"
+        ) from error
+    for override in overrides:
+        _apply(tree, override)
+    recipe = _convert(tree, path)
+    _check(recipe, path)
+    return recipe
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    """Sets one value: `filters.min_words=40`, or `source.pile-cc.licence=...`: a list is entered by name."""
+    path, equals, text = override.partition("=")
+    keys = path.strip().split(".")
+    if not equals or not all(keys):
+        raise RecipeError(
+            "an override is not key=value",
+            where=f"--set {override}",
+            remedy="write --set text.filters.min_words=40",
+        )
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()  # A bare word is a string: nobody wants to quote TOML within a shell.
+    node: Any = tree
+    for depth, key in enumerate(keys[:-1]):
+        if isinstance(node, list):
+            named = [element for element in node if element.get("name") == key]
+            if not named:
+                known = ", ".join(str(element.get("name")) for element in node)
+                at = ".".join(keys[:depth])
+                raise RecipeError(
+                    f"no {at} is called {key}", where=f"--set {override}", remedy=f"choose one of: {known}"
+                )
+            node = named[0]
+        else:
+            node = node.setdefault(key, {})
+    if not isinstance(node, dict):
+        raise RecipeError(
+            "this key holds no table", where=f"--set {override}", remedy="name a key of the recipe, dots between"
+        )
+    node[keys[-1]] = value
+
+
+def _convert(tree: dict[str, Any], path: str) -> Recipe:
+    try:
+        return msgspec.convert(tree, Recipe)
+    except msgspec.ValidationError as error:
+        message = str(error)
+        unknown = re.search(r"unknown field `(.+?)`", message)
+        at = re.search(r"at `(.+)`", message)
+        where = f"{path}, {at[1].removeprefix('$.')}" if at else path
+        if unknown is None:
+            raise RecipeError(
+                f"a value of the recipe is wrong: {message.partition(' - at')[0]}",
+                where=where,
+                remedy="give the type it asks for; workflows/recipes/README.md lists every key",
+            ) from error
+        near = difflib.get_close_matches(unknown[1], _field_names(Recipe), n=1, cutoff=0.5)
+        remedy = f"did you mean `{near[0]}`?" if near else "remove it; workflows/recipes/README.md lists every key"
+        raise RecipeError(f"unknown key `{unknown[1]}`", where=where, remedy=remedy) from error
+
+
+def _field_names(struct: type[msgspec.Struct]) -> list[str]:
+    """Every key a recipe may hold, at any depth."""
+    nested = (Input, Chain, Source, Text, Filters, Duplicates, Validation, Tokens)
+    return [name for kind in (struct, *nested) for name in kind.__struct_fields__]
+
+
+def _check(recipe: Recipe, path: str) -> None:
+    """What types cannot say.
+
+    Raises:
+        RecipeError: The first thing that is wrong.
+    """
+    for what, remedy in (*_wrong_names(recipe), *_wrong_sources(recipe), *_wrong_values(recipe)):
+        raise RecipeError(what, where=path, remedy=remedy)
+
+
+def _wrong_names(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    for name in [recipe.name, *(source.name for source in recipe.source)]:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
+            yield f"`{name}` cannot name files", "use lower-case letters, digits, dots and dashes"
+    if not re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z.+-]*", recipe.version):
+        yield f"version `{recipe.version}` cannot name a ref", "write it like 1.0.0"
+    for kind, found in (("source", recipe.source), ("input", recipe.input)):
+        names = [entry.name for entry in found]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            yield f"two {kind}s are called {name}", f"give every {kind} a name of its own"
+
+
+def _wrong_sources(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    names = [source.name for source in recipe.source]
+    used = [name for entry in recipe.input for name in entry.sources.values()]
+    for name in used:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1) or [name]
+            yield f"an input gives records to an unknown source `{name}`", f"declare [[source]] name = '{near[0]}'"
+    for name in names:
+        if name not in used:
+            yield f"no input gives records to source `{name}`", "remove it, or name it in an input's `sources`"
+
+
+def _wrong_values(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    duplicates = recipe.duplicates
+    if not 1 <= duplicates.threshold_percent <= 100:
+        yield "duplicates.threshold_percent is not within 1 to 100", "write 95 for a Jaccard of .95"
+    if min(duplicates.bands, duplicates.rows, duplicates.ngram) < 1:
+        yield "duplicates: bands, rows and ngram are at least 1", "mend [duplicates]"
+    if recipe.tokens.shard_bytes < 1 or recipe.validation.bytes < 0 or recipe.max_record_bytes < 1:
+        yield "a size in bytes is negative or zero", "mend shard_bytes, validation.bytes or max_record_bytes"

@@ -1,0 +1,146 @@
+"""The inputs of a recipe as files: found, sized, and pinned by content.
+
+A pin is the lock of one file: path below the data folder, size, sha256 and, on an object store, its generation. A
+build reads nothing whose bytes differ from its pin.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import posixpath
+
+import msgspec
+import rfc8785
+
+from corpus import storage
+from corpus.errors import RecipeError, SourceError
+from corpus.recipe import Recipe
+
+PINS_SCHEMA = "tokentrail/pins/1"
+
+
+class Blob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One input file; a pin when `sha256` is given.
+
+    Attributes:
+        input: The recipe's input it belongs to.
+        path: Below the data folder, with forward slashes.
+        size: Bytes as it lies on disk.
+        sha256: Of those bytes, 64 hex digits; "" while unknown.
+        generation: What the object store calls this version; "" for a plain file.
+    """
+
+    input: str
+    path: str
+    size: int
+    sha256: str = ""
+    generation: str = ""
+
+
+class Pins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The lock file of a recipe's inputs."""
+
+    schema: str
+    recipe: str
+    blobs: tuple[Blob, ...]
+
+
+def find_blobs(recipe: Recipe, data: str) -> tuple[Blob, ...]:
+    """The files of every input below the data folder, in the order of (input, path), not yet hashed.
+
+    Raises:
+        SourceError: A pattern matches nothing, or a file is claimed by two inputs.
+    """
+    listed = storage.list_sizes(data)
+    found: dict[str, str] = {}
+    blobs = []
+    for entry in recipe.input:
+        for pattern in entry.files:
+            paths = sorted(path for path in listed if _matches(path, pattern))
+            if not paths:
+                raise SourceError(
+                    f"no file matches `{pattern}` of input `{entry.name}`",
+                    where=data,
+                    remedy="name the folder that holds the raw files with --data, or mend the input's `files`",
+                )
+            for path in paths:
+                if found.setdefault(path, entry.name) != entry.name:
+                    raise RecipeError(
+                        f"two inputs claim the same file: {found[path]} and {entry.name}",
+                        where=path,
+                        remedy="make their `files` patterns disjoint: a file is read once",
+                    )
+        claimed = sorted(path for path, name in found.items() if name == entry.name)
+        blobs += [Blob(entry.name, path, listed[path]) for path in claimed]
+    return tuple(blobs)
+
+
+def _matches(path: str, pattern: str) -> bool:
+    """Shell patterns by path component: `*` does not cross a slash, `**` crosses any number."""
+    parts, wanted = path.split("/"), pattern.split("/")
+
+    def match(i: int, j: int) -> bool:
+        if j == len(wanted):
+            return i == len(parts)
+        if wanted[j] == "**":
+            return any(match(k, j + 1) for k in range(i, len(parts) + 1))
+        return i < len(parts) and fnmatch.fnmatchcase(parts[i], wanted[j]) and match(i + 1, j + 1)
+
+    return match(0, 0)
+
+
+def read_pins(url: str) -> Pins | None:
+    """The lock file, or None where there is none.
+
+    Raises:
+        SourceError: It is not a lock file of this version.
+    """
+    try:
+        return msgspec.json.decode(storage.read_bytes(url), type=Pins)
+    except FileNotFoundError:
+        return None
+    except msgspec.DecodeError as error:
+        raise SourceError(
+            f"the lock of the inputs cannot be read: {error}",
+            where=url,
+            remedy="write it anew with `build_corpus.py sources --pin`",
+        ) from error
+
+
+def encode_pins(recipe: Recipe, blobs: tuple[Blob, ...]) -> bytes:
+    """The lock file's bytes: canonical JSON and a newline."""
+    pins = Pins(PINS_SCHEMA, recipe.name, blobs)
+    return rfc8785.dumps(msgspec.to_builtins(pins)) + b"\n"
+
+
+def check_pins(found: tuple[Blob, ...], pins: Pins, where: str) -> tuple[Blob, ...]:
+    """The found files with the digests of their pins; which a build then verifies while it reads.
+
+    Raises:
+        SourceError: A file is missing, new, or of another size than its pin says.
+    """
+    pinned = {(blob.input, blob.path): blob for blob in pins.blobs}
+    for blob in found:
+        pin = pinned.get((blob.input, blob.path))
+        if pin is None:
+            what = "a file is there that the lock does not name"
+        elif pin.size != blob.size:
+            what = f"a file has {blob.size} bytes and its pin says {pin.size}"
+        else:
+            continue
+        raise SourceError(
+            what, where=f"{blob.path} (lock: {where})", remedy="restore the file, or pin anew with `sources --pin`"
+        )
+    missing = sorted(path for _, path in pinned.keys() - {(blob.input, blob.path) for blob in found})
+    if missing:
+        raise SourceError(
+            f"{len(missing)} pinned files are missing",
+            where=f"{missing[0]} (lock: {where})",
+            remedy="restore them, or pin anew with `sources --pin`",
+        )
+    return tuple(pinned[blob.input, blob.path] for blob in found)
+
+
+def blob_url(data: str, blob: Blob) -> str:
+    """Where a blob lies."""
+    return posixpath.join(data, blob.path)
