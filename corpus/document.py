@@ -81,6 +81,11 @@ class Texts:
         return (packed[start:end] for start, end in itertools.pairwise(offsets))
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of memory the batch takes."""
+        return self.data.nbytes + self.offsets.nbytes
+
+    @property
     def lengths(self) -> NDArray[np.int64]:
         """int64[n], bytes per text."""
         return np.diff(self.offsets)

@@ -167,10 +167,14 @@ class NewFile:
         self._aside.unlink(missing_ok=True)
 
 
-def remove_tree(url: str) -> None:
-    """Removes a folder and all below it; an absent one is no error."""
+def remove(url: str) -> None:
+    """Removes a file, or a folder and all below it; an absent one is no error."""
     if is_local(url):
-        shutil.rmtree(local_path(url), ignore_errors=True)
+        path = local_path(url)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
         return
     filesystem, path = fsspec.core.url_to_fs(url)
     if filesystem.exists(path):
