@@ -1,4 +1,4 @@
-"""What an exchange has in flight on a machine or shared storage: one file per map task, rows grouped by partition.
+"""What an exchange has in flight on one machine or shared storage: a file per map task, rows grouped by partition.
 
 A spill file is a row of Arrow streams, each the rows of one partition; where each partition's streams lie stands in
 the task's marker. Several flushes make several streams per partition: a task's memory is bounded by the budget.

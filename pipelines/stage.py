@@ -106,7 +106,7 @@ class Stage:
     @property
     def key(self) -> str:
         """Digest of all that decides the result, 32 hex digits."""
-        identity = {
+        identity: dict[str, Any] = {
             "name": self.name,
             "rules": dict(self.rules),
             "inputs": list(self.inputs),

@@ -96,7 +96,7 @@ class LocalEngine:
 
 def _start_worker(parent: int, queue: SimpleQueue[Tick]) -> None:
     """Tells a worker where its progress goes, and ends it when its parent is gone."""
-    global _ticks  # noqa: PLW0603 (set once per process, before any task)
+    global _ticks  # set once per process, before any task
     _ticks = queue
 
     def watch() -> None:
