@@ -1,14 +1,14 @@
 """Tables as the kernels see them, and the digest of what a table says.
 
-`Columns` is the one currency between kernels, spills and parts: equally long numpy columns, ids as uint8[n, 16],
-texts as `Texts`. No column holds a null. The logical digest is taken of the values, never of a container, so that
+`Columns` is the one currency between kernels, spills and parts: equally long columns by name, each a numpy array
+(ids as uint8[n, 16]) or `Texts`. No column holds a null. The logical digest is taken of the values, never of a container, so that
 it does not move with the version of Arrow, Parquet or zstd.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from corpus.document import Texts
 
-Column = NDArray[Any] | Texts
+# A column is NDArray or Texts, which share len() and nbytes; readers of a table know which by its name, the type
+# checker cannot.
+Column = Any
 Columns = dict[str, Column]
 
 
@@ -72,6 +74,20 @@ def concat(tables: Iterable[Mapping[str, Column]]) -> Columns:
     if not batches:
         return {}
     return from_batch(pa.concat_batches(batches) if len(batches) > 1 else batches[0])
+
+
+def gather(tables: Iterable[Columns], budget: int) -> Iterator[Columns]:
+    """Consecutive tables put together until they pass the budget in bytes: fewer, larger tables, bounded memory."""
+    held: list[Columns] = []
+    size = 0
+    for table in tables:
+        held.append(table)
+        size += sum(column.nbytes for column in table.values())
+        if size > budget:
+            yield concat(held)
+            held, size = [], 0
+    if held:
+        yield concat(held)
 
 
 def fixed_key(ids: NDArray[np.uint8]) -> list[NDArray[np.uint64]]:

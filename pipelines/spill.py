@@ -1,7 +1,7 @@
 """What an exchange has in flight on one machine or shared storage: a file per map task, rows grouped by partition.
 
-A spill file is a row of Arrow streams, each the rows of one partition; where each partition's streams lie stands in
-the task's marker. Several flushes make several streams per partition: a task's memory is bounded by the budget.
+A spill file is a row of Arrow streams, each the rows of one partition; the marker of its task says where they lie.
+Several flushes make several streams of one partition: the memory of a task is bounded by the budget.
 """
 
 from __future__ import annotations

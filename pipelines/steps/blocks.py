@@ -1,0 +1,130 @@
+"""Document blocks: where documents lie between the stage that reads them and the shards.
+
+A block is two parts of one task: `.rows.arrow`, a row for every record read (kept or refused, with its address and
+measured values), and `.text.arrow`, the normalised text of the rows that no rule refused. A document's address
+within a build is (block, row): the block's place in the sorted list of all blocks, and the row in its rows part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from corpus.document import Texts
+from corpus.part import read_part
+from corpus.table import Columns, concat, row_count, take
+from pipelines.stage import Output, Sealed
+
+BLOCK_TEXT_BYTES = 32 << 20  # unpublished: our choice; bounds what a task holds of a block's text
+BATCH_TEXT_BYTES = 4 << 20  # design: kernels work on batches of 1-4 MB
+MAX_GROUPS = 4096  # partitions of an exchange by block; bounds the number of spill streams
+
+ROWS, TEXT, COMMENTS = ".rows.arrow", ".text.arrow", ".comments.arrow"
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Every block of a build, in order, and how exchanges by block group them."""
+
+    rows: tuple[str, ...]
+    text: tuple[str, ...]
+
+    @classmethod
+    def of(cls, stages: Sequence[Sealed]) -> Blocks:
+        """The blocks that these stages wrote, in the order of stages and names."""
+        rows = [url for stage in stages for url in stage.urls(ROWS)]
+        text = [url for stage in stages for url in stage.urls(TEXT)]
+        return cls(tuple(rows), tuple(text))
+
+    @property
+    def group_size(self) -> int:
+        """Blocks in a group; a function of the number of blocks alone."""
+        return max(1, -(-len(self.rows) // MAX_GROUPS))
+
+    @property
+    def groups(self) -> int:
+        """Partitions of an exchange by block."""
+        return -(-len(self.rows) // self.group_size)
+
+    def group(self, number: int) -> range:
+        """The blocks of a group."""
+        first = number * self.group_size
+        return range(first, min(first + self.group_size, len(self.rows)))
+
+    def group_of(self, block: NDArray[np.uint32]) -> NDArray[np.int64]:
+        """The group of each block."""
+        return block.astype(np.int64) // self.group_size
+
+    def read_rows(self, block: int, columns: Sequence[str] | None = None) -> Columns:
+        """The rows part of a block, whole."""
+        return concat(read_part(self.rows[block], columns))
+
+    def read_text(self, block: int) -> Iterator[tuple[NDArray[np.int32], Texts]]:
+        """The texts of a block in batches: (row numbers, texts)."""
+        for columns in read_part(self.text[block]):
+            texts = columns["text"]
+            assert isinstance(texts, Texts)
+            yield columns["row"], texts  # type: ignore[misc]
+
+
+class BlockWriter:
+    """Gathers documents into blocks, cut where a block's text is full."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._number = 0
+        self._rows: list[Columns] = []
+        self._texts: list[tuple[NDArray[np.int32], Texts]] = []
+        self._comments: list[Columns] = []
+        self._row_count = self._text_bytes = 0
+
+    def add(self, rows: Columns, kept: NDArray[np.int64], texts: Texts, comments: Columns | None = None) -> None:
+        """Adds consecutive rows.
+
+        Args:
+            rows: The rows' columns.
+            kept: int64[k], which of these rows no rule refused, ascending.
+            texts: Their k normalised texts.
+            comments: What chain documents are made of; its `row` counts within `rows`.
+        """
+        self._rows.append(rows)
+        if len(kept):
+            self._texts.append(((kept + self._row_count).astype(np.int32), texts))
+        if comments is not None:
+            shifted = (comments["row"] + self._row_count).astype(np.int32)
+            self._comments.append({**comments, "row": shifted})
+        self._row_count += row_count(rows)
+        self._text_bytes += int(texts.offsets[-1])
+        if self._text_bytes >= BLOCK_TEXT_BYTES or self._row_count >= 1 << 20:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes what is held as one block; nothing held writes nothing."""
+        if not self._row_count:
+            return
+        name = f"{self._number:04d}"
+        self._output.write(name + ROWS, concat(self._rows))
+        with self._output.part(name + TEXT) as part:
+            for row, texts in self._texts or [(np.zeros(0, np.int32), Texts.from_list([]))]:
+                part.write({"row": row, "text": texts})
+            self._output.parts.append(part.close())
+        if self._comments:
+            self._output.write(name + COMMENTS, concat(self._comments))
+        self._number += 1
+        self._rows, self._texts, self._comments = [], [], []
+        self._row_count = self._text_bytes = 0
+
+
+def rows_by_block(blocks: Iterator[Columns], count: range) -> dict[int, Columns]:
+    """Exchanged rows gathered by their `block` column, every block of the group present, sorted by row."""
+    whole = concat(blocks)
+    found: dict[int, Columns] = {block: {} for block in count}
+    if not whole:
+        return found
+    for block in count:
+        mine = take(whole, whole["block"] == block)
+        found[block] = take(mine, np.argsort(mine["row"], kind="stable"))
+    return found

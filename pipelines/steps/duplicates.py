@@ -1,0 +1,293 @@
+"""Exact and near-duplicates (design: exact first, then MinHash, every candidate verified, then one resolution).
+
+    exact       rows of all blocks      -> by text digest -> the others of each text, with the one that stays
+    signatures  those others            -> by block       -> band keys of the documents that go on
+    candidates  band keys               -> by key         -> pairs that share a bucket
+    shingles    pairs                   -> by block of b  -> pairs with the shingle set of b, the lower ranked
+    evidence    pairs with b's shingles -> by block of a  -> pairs measured, those at or above the threshold
+    losers      all evidence            -> one task       -> who is dropped for whom
+
+Rank is the recipe's source order, then the smallest id: columns `source`, `doc_id`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from corpus.shingles import ShingleSets, count_shared, shingle_sets
+from numpy.typing import NDArray
+
+from corpus import duplicates, minhash
+from corpus.document import Texts
+from corpus.drops import Drop
+from corpus.part import read_part
+from corpus.table import Columns, concat, fixed_key, gather, row_count, take
+from pipelines.stage import Output
+from pipelines.steps.blocks import Blocks, rows_by_block
+
+RECORDS_PER_PARTITION = 250_000  # unpublished: our choice; about 20 MB of digest records
+EVIDENCE_BYTES = 256 << 20  # unpublished: our choice; shingle sets held at once, so that a block is read rarely
+
+
+def partitions_for(records: int) -> int:
+    """Partitions of an exchange of so many small records; a function of their number alone."""
+    return max(1, -(-records // RECORDS_PER_PARTITION))
+
+
+@dataclass(frozen=True)
+class ExactJob:
+    """What the exact stage reads."""
+
+    blocks: Blocks
+    partitions: int
+
+
+def exact_map(job: ExactJob, group: int, output: Output) -> None:
+    """Sends (digest, rank, address) of every document to its digest's partition."""
+    for block in job.blocks.group(group):
+        rows = job.blocks.read_rows(block, ["doc_id", "source", "text_digest", "drop"])
+        live = np.flatnonzero(rows.pop("drop") == Drop.KEPT)
+        columns = take(rows, live)
+        columns["block"] = np.full(len(live), block, np.uint32)
+        columns["row"] = live.astype(np.uint32)
+        high = np.ascontiguousarray(columns["text_digest"][:, :4]).view(">u4").ravel().astype(np.int64)
+        output.emit(high * job.partitions >> 32, columns)
+        output.tick(0, len(live))
+
+
+def exact_reduce(job: ExactJob, partition: int, blocks: Iterator[Columns], output: Output) -> None:
+    """Of each text the best ranked stays; writes the others with its id."""
+    records = concat(blocks)
+    if not records:
+        return
+    keys = [*fixed_key(records["doc_id"]), records["source"], *fixed_key(records["text_digest"])]
+    records = take(records, np.lexsort(keys))
+    digest = records["text_digest"]
+    first = np.ones(len(digest), bool)
+    first[1:] = (digest[1:] != digest[:-1]).any(axis=1)
+    winner = np.maximum.accumulate(np.where(first, np.arange(len(digest)), 0))
+    lost = np.flatnonzero(~first)
+    losers = take({name: records[name] for name in ("block", "row")}, lost)
+    losers["winner"] = records["doc_id"][winner[lost]]
+    output.write("exact.arrow", losers)
+
+
+@dataclass(frozen=True)
+class SignaturesJob:
+    """What the signatures stage reads."""
+
+    blocks: Blocks
+    exact: tuple[str, ...]
+    rule: minhash.MinHashRule
+
+
+def signatures_map(job: SignaturesJob, number: int, output: Output) -> None:
+    """Sends the exact duplicates to the group of their block."""
+    for columns in read_part(job.exact[number], ["block", "row"]):
+        output.emit(job.blocks.group_of(columns["block"]), columns)
+
+
+def signatures_reduce(job: SignaturesJob, group: int, blocks: Iterator[Columns], output: Output) -> None:
+    """Writes the band keys of the group's documents, exact duplicates left out."""
+    members = job.blocks.group(group)
+    lost = rows_by_block(blocks, members)
+    with output.part("bands.arrow") as part:
+        for block in members:
+            identity = job.blocks.read_rows(block, ["doc_id", "source"])
+            dropped = np.zeros(row_count(identity), bool)
+            if lost[block]:
+                dropped[lost[block]["row"]] = True
+            for row, texts in job.blocks.read_text(block):
+                goes_on = np.flatnonzero(~dropped[row])
+                chosen = texts if len(goes_on) == len(row) else texts.take(goes_on)
+                columns = _band_columns(chosen, job.rule)
+                columns |= take(identity, row[goes_on])
+                columns["block"] = np.full(len(goes_on), block, np.uint32)
+                columns["row"] = row[goes_on].astype(np.uint32)
+                part.write(columns)
+                output.tick(int(chosen.offsets[-1]), len(chosen))
+        output.parts.append(part.close())
+
+
+def _band_columns(texts: Texts, rule: minhash.MinHashRule) -> Columns:
+    bands = minhash.band_keys(texts, rule)
+    columns: Columns = {f"key{band}": np.ascontiguousarray(bands.keys[:, band]) for band in range(rule.bands)}
+    columns |= {f"refine{i}": np.ascontiguousarray(bands.refine[:, i]) for i in range(bands.refine.shape[1])}
+    return columns | {"few": bands.few.astype(np.uint8)}
+
+
+@dataclass(frozen=True)
+class CandidatesJob:
+    """What the candidates stage reads."""
+
+    bands: tuple[str, ...]
+    partitions: int
+    rule: minhash.MinHashRule
+
+
+def candidates_map(job: CandidatesJob, number: int, output: Output) -> None:
+    """Sends each document once per band to the partition of that band's key."""
+    for columns in read_part(job.bands[number]):
+        few = columns.pop("few").astype(bool)
+        keys = [columns.pop(f"key{band}") for band in range(job.rule.bands)]
+        for band, key in enumerate(keys):
+            # A document of few shingles has one key, the digest of its set, wherever it stands.
+            rows = np.flatnonzero(~few) if band else np.arange(len(few))
+            records = take(columns | {"key": key}, rows)
+            high = (records["key"] >> np.uint64(32)).astype(np.int64)
+            output.emit(high * job.partitions >> 32, records)
+        output.tick(0, len(few))
+
+
+def candidates_reduce(job: CandidatesJob, partition: int, blocks: Iterator[Columns], output: Output) -> None:
+    """Writes the pairs that share a bucket: a is the better ranked, b the other."""
+    records = concat(blocks)
+    if not records:
+        return
+    node, first = _rank(records)
+    refine = np.stack([records[name] for name in sorted(records) if name.startswith("refine")], axis=1)
+    pairs = duplicates.candidate_pairs(records["key"], node, refine)
+    output.counts["giant_bucket_members"] += pairs.giant_members
+    output.counts["pairs"] += len(pairs.a)
+    identity = {name: records[name] for name in ("doc_id", "source", "block", "row")}
+    columns = {f"a_{name}": column[first[pairs.a]] for name, column in identity.items()}
+    columns |= {f"b_{name}": column[first[pairs.b]] for name, column in identity.items()}
+    output.write("pairs.arrow", columns)
+
+
+def _rank(records: Columns) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Numbers the documents of a table in rank order: (node of each record, one record of each node)."""
+    keys = [*fixed_key(records["doc_id"]), records["source"]]
+    order = np.lexsort(keys)
+    new = np.zeros(len(order), bool)
+    new[:1] = True
+    for key in keys:
+        ranked = key[order]
+        new[1:] |= ranked[1:] != ranked[:-1]
+    node = np.empty(len(order), np.int64)
+    node[order] = np.cumsum(new) - 1
+    return node, order[new]
+
+
+@dataclass(frozen=True)
+class VerifyJob:
+    """What the two stages that verify candidates read."""
+
+    blocks: Blocks
+    parts: tuple[str, ...]
+    ngram: int
+    threshold_percent: int
+
+
+def shingles_map(job: VerifyJob, number: int, output: Output) -> None:
+    """Sends each pair to the block of its lower ranked document."""
+    for columns in read_part(job.parts[number]):
+        output.emit(job.blocks.group_of(columns["b_block"]), columns)
+
+
+def shingles_reduce(job: VerifyJob, group: int, blocks: Iterator[Columns], output: Output) -> None:
+    """Writes each pair once, with the shingle set of b."""
+    pairs = concat(blocks)
+    if not pairs:
+        return
+    address = [pairs[name] for name in ("a_row", "a_block", "b_row", "b_block")]
+    order = np.lexsort(address)
+    new = np.ones(len(order), bool)
+    new[1:] = np.any([key[order][1:] != key[order][:-1] for key in address], axis=0)
+    pairs = take(pairs, order[new])  # Several bands give the same pair.
+    output.counts["pairs_verified"] += row_count(pairs)
+    with output.part("shingles.arrow") as part:
+        for texts, members in _texts_of(job.blocks, group, pairs["b_block"], pairs["b_row"]):
+            sets = shingle_sets(texts, job.ngram)
+            mine = take(pairs, members)
+            _, which = np.unique(pairs["b_row"][members], return_inverse=True)
+            for start in range(0, len(members), 4096):
+                some = slice(start, start + 4096)
+                columns = take(mine, np.arange(len(members))[some])
+                part.write(columns | {"b_shingles": _packed(sets, which[some])})
+            output.tick(int(texts.offsets[-1]), len(texts))
+        output.parts.append(part.close())
+
+
+def evidence_map(job: VerifyJob, number: int, output: Output) -> None:
+    """Sends each pair, with b's shingles, to the block of its better ranked document."""
+    for columns in read_part(job.parts[number]):
+        output.emit(job.blocks.group_of(columns["a_block"]), columns)
+
+
+def evidence_reduce(job: VerifyJob, group: int, blocks: Iterator[Columns], output: Output) -> None:
+    """Measures every pair in integers and writes those at or above the threshold."""
+    edges: list[Columns] = []
+    for pairs in gather(blocks, EVIDENCE_BYTES):
+        packed = pairs.pop("b_shingles")
+        right = _unpacked(packed)
+        for texts, members in _texts_of(job.blocks, group, pairs["a_block"], pairs["a_row"]):
+            left = shingle_sets(texts, job.ngram)
+            _, which = np.unique(pairs["a_row"][members], return_inverse=True)
+            inter, union = count_shared(left, which.astype(np.int64), right, members)
+            columns = take(pairs, members) | {"inter": inter, "union": union}
+            similar = duplicates.at_or_above(inter, union, job.threshold_percent)
+            output.counts["pairs_below"] += int((~similar).sum())
+            edges.append(take(columns, similar))
+            output.tick(int(texts.offsets[-1]), len(members))
+    if edges:
+        whole = concat(edges)
+        order = np.lexsort([whole[name] for name in ("b_row", "b_block", "a_row", "a_block")])
+        output.write("evidence.arrow", take(whole, order))
+
+
+def _texts_of(
+    blocks: Blocks, group: int, block: NDArray[np.uint32], row: NDArray[np.uint32]
+) -> Iterator[tuple[Texts, NDArray[np.int64]]]:
+    """The distinct texts that pairs ask for: (texts in row order, the pairs that ask for that block)."""
+    for number in blocks.group(group):
+        members = np.flatnonzero(block == number)
+        if not len(members):
+            continue
+        wanted = np.unique(row[members])
+        found: list[bytes] = []
+        for rows, texts in blocks.read_text(number):
+            chosen = np.flatnonzero(np.isin(rows, wanted))
+            found += texts.take(chosen) if len(chosen) else ()
+        yield Texts.from_list(found), members
+
+
+def _packed(sets: ShingleSets, which: NDArray[np.intp]) -> Texts:
+    """Shingle sets as byte strings, to travel in a table."""
+    starts, ends = sets.offsets[which], sets.offsets[which + 1]
+    return Texts.from_list([sets.hashes[s:e].tobytes() for s, e in zip(starts, ends, strict=True)])
+
+
+def _unpacked(packed: Any) -> ShingleSets:
+    return ShingleSets(np.frombuffer(packed.data.tobytes(), np.uint64), packed.offsets // 8)
+
+
+@dataclass(frozen=True)
+class LosersJob:
+    """What the resolution reads."""
+
+    evidence: tuple[str, ...]
+    policy: str
+
+
+def losers_map(job: LosersJob, number: int, output: Output) -> None:
+    """Resolves all edges at once and writes each loser with its winner and the measured Jaccard.
+
+    The one task that holds a whole table: 56 bytes an edge, of which there are far fewer than documents.
+    """
+    edges = concat(columns for url in job.evidence for columns in read_part(url))
+    if not row_count(edges):
+        return
+    both = {n: np.concatenate([edges[f"a_{n}"], edges[f"b_{n}"]]) for n in ("doc_id", "source", "block", "row")}
+    node, first = _rank(both)
+    half = len(node) // 2
+    resolved = duplicates.resolve(node[:half], node[half:], len(first), job.policy)
+    lost = np.flatnonzero(resolved.winner >= 0)
+    edge = resolved.edge[lost]
+    columns: Columns = {name: both[name][first[lost]] for name in ("block", "row")}
+    columns["winner"] = both["doc_id"][first[resolved.winner[lost]]]
+    columns["inter"], columns["union"] = edges["inter"][edge], edges["union"][edge]
+    output.write("losers.arrow", take(columns, np.lexsort([columns["row"], columns["block"]])))
