@@ -1,8 +1,8 @@
 """Tables as the kernels see them, and the digest of what a table says.
 
 `Columns` is the one currency between kernels, spills and parts: equally long columns by name, each a numpy array
-(ids as uint8[n, 16]) or `Texts`. No column holds a null. The logical digest is taken of the values, never of a container, so that
-it does not move with the version of Arrow, Parquet or zstd.
+(ids as uint8[n, 16]) or `Texts`. No column holds a null. The logical digest is taken of the values, never of a
+container, so that it does not move with the version of Arrow, Parquet or zstd.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def concat(tables: Iterable[Mapping[str, Column]]) -> Columns:
 
 
 def gather(tables: Iterable[Columns], budget: int) -> Iterator[Columns]:
-    """Consecutive tables put together until they pass the budget in bytes: fewer, larger tables, bounded memory."""
+    """Consecutive tables put together until they pass the budget in bytes: fewer and larger ones."""
     held: list[Columns] = []
     size = 0
     for table in tables:
@@ -141,4 +141,4 @@ class LogicalDigest:
 def _type_name(column: Column) -> str:
     if isinstance(column, Texts):
         return "bytes"
-    return column.dtype.newbyteorder("<").str + (f"x{column.shape[1]}" if column.ndim == 2 else "")
+    return f"{column.dtype.newbyteorder('<').str}{f'x{column.shape[1]}' if column.ndim == 2 else ''}"

@@ -65,9 +65,7 @@ class Blocks:
     def read_text(self, block: int) -> Iterator[tuple[NDArray[np.int32], Texts]]:
         """The texts of a block in batches: (row numbers, texts)."""
         for columns in read_part(self.text[block]):
-            texts = columns["text"]
-            assert isinstance(texts, Texts)
-            yield columns["row"], texts  # type: ignore[misc]
+            yield columns["row"], columns["text"]
 
 
 class BlockWriter:
