@@ -65,6 +65,15 @@ class Texts:
         data = np.frombuffer(data_buffer, np.uint8) if data_buffer is not None else np.zeros(0, np.uint8)
         return cls(data[offsets[0] : offsets[-1]], offsets - offsets[0])
 
+    @classmethod
+    def concat(cls, batches: Sequence[Texts]) -> Texts:
+        """The batches one after another."""
+        starts = np.cumsum([0, *(len(batch.data) for batch in batches)])
+        offsets = [batch.offsets[:-1] + start for batch, start in zip(batches, starts[:-1], strict=True)]
+        end = np.array([starts[-1]], np.int64)
+        data = np.concatenate([batch.data for batch in batches]) if batches else np.zeros(0, np.uint8)
+        return cls(data, np.concatenate([*offsets, end]).astype(np.int64))
+
     def to_arrow(self) -> pa.LargeBinaryArray:
         """The same texts as an Arrow large_binary column, sharing the bytes."""
         buffers = [None, pa.py_buffer(self.offsets), pa.py_buffer(self.data)]

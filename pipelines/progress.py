@@ -1,6 +1,6 @@
 """What a person sees while a build runs: stage, tasks, text, documents, rate and time left.
 
-On a terminal one live line per stage; elsewhere plain lines, one when a stage starts being slow and one when it ends.
+On a terminal one live line per stage; elsewhere plain lines: one now and then, and one when a stage ends.
 The one seam to rich.
 """
 

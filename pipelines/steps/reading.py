@@ -1,0 +1,126 @@
+"""Reading one blob: verified against its pin while it streams, whole or, if the recipe allows it, up to its damage."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from corpus import storage
+from corpus.errors import DamagedContainerError, SourceError
+from corpus.readers.container import decompress, hash_rest
+from corpus.readers.jsonl import read_jsonl
+from corpus.readers.lines import read_lines
+from corpus.readers.parquet import read_parquet
+from corpus.readers.pile import read_pile
+from corpus.readers.record import Lines, Records
+from corpus.readers.text import read_text_blocks, read_text_file
+from corpus.recipe import Input, OnDamage
+from corpus.source import Blob, blob_url
+
+READER_VERSIONS = {"pile": 1, "reddit": 1, "jsonl": 1, "parquet": 1, "text": 1, "text-blocks": 1}
+
+
+@dataclass
+class Stream:
+    """What was met while a blob streamed by: the independent side of the conservation law.
+
+    Attributes:
+        bytes: Of the uncompressed stream; of a Parquet file, of its texts.
+        newlines: Line feeds in it.
+        ends_open: Whether its last byte is no line feed.
+        damage: What broke, where the recipe keeps what was read before it.
+    """
+
+    bytes: int = 0
+    newlines: int = 0
+    ends_open: bool = False
+    damage: str = ""
+
+    @property
+    def lines(self) -> int:
+        """Lines, an unterminated last one included."""
+        return self.newlines + self.ends_open
+
+
+def read_blob(data: str, blob: Blob, on_damage: OnDamage, consume: Callable[[Iterator[bytes]], None]) -> Stream:
+    """Streams a blob's content through `consume` and proves that it was the pinned file.
+
+    The caller publishes nothing of it before this returns.
+
+    Raises:
+        DamagedContainerError: It is truncated or corrupt, and the recipe says stop.
+        SourceError: It is missing, or its bytes are not those of its pin.
+    """
+    stream, hasher = Stream(), hashlib.sha256()
+    with storage.open_input(blob_url(data, blob)) as file:
+        try:
+            consume(_watched(decompress(file, blob.path, hasher), stream))
+        except DamagedContainerError as error:
+            if on_damage == "stop":
+                raise
+            stream.damage = f"{error.what} ({error.where})"
+        hash_rest(file, hasher)
+    check_digest(blob, hasher.hexdigest())
+    return stream
+
+
+def check_digest(blob: Blob, found: str) -> None:
+    """Raises:
+    SourceError: The file's bytes are not those of its pin.
+    """  # noqa: D205 (one thing to say)
+    if found != blob.sha256:
+        raise SourceError(
+            f"the file has sha256 {found}, its pin says {blob.sha256}",
+            where=blob.path,
+            remedy="restore the pinned file, or pin the new one with `build_corpus.py sources --pin`",
+        )
+
+
+def _watched(chunks: Iterable[bytes], stream: Stream) -> Iterator[bytes]:
+    for chunk in chunks:
+        stream.bytes += len(chunk)
+        stream.newlines += chunk.count(b"\n")
+        stream.ends_open = not chunk.endswith(b"\n")
+        yield chunk
+
+
+def read_records(entry: Input, chunks: Iterator[bytes], max_record_bytes: int) -> Iterator[Records]:
+    """The records of a streamed blob, by the input's reader."""
+    if entry.reader == "text":
+        return read_text_file(chunks, max_record_bytes=max_record_bytes)
+    if entry.reader == "text-blocks":
+        return read_text_blocks(chunks, max_record_bytes=max_record_bytes)
+    lines = read_line_batches(chunks, max_record_bytes)
+    if entry.reader == "pile":
+        return read_pile(lines)
+    return read_jsonl(lines, text_field=entry.text_field, label_field=entry.label_field or None)
+
+
+def read_line_batches(chunks: Iterator[bytes], max_record_bytes: int) -> Iterator[Lines]:
+    """The lines of a streamed blob."""
+    return read_lines(chunks, max_record_bytes=max_record_bytes)
+
+
+def read_parquet_blob(data: str, blob: Blob, entry: Input, consume: Callable[[Iterator[Records]], None]) -> Stream:
+    """The same for Parquet, which needs its end first: proved in a pass of its own, then read.
+
+    Raises:
+        DamagedContainerError: It is no sound Parquet file.
+        SourceError: It is missing, or its bytes are not those of its pin.
+    """
+    stream, hasher = Stream(), hashlib.sha256()
+    with storage.open_input(blob_url(data, blob)) as file:
+        hash_rest(file, hasher)
+        check_digest(blob, hasher.hexdigest())
+        file.seek(0)
+        records = read_parquet(file, blob.path, text_field=entry.text_field, label_field=entry.label_field or None)
+        consume(_watched_rows(records, stream))
+    return stream
+
+
+def _watched_rows(batches: Iterable[Records], stream: Stream) -> Iterator[Records]:
+    for records in batches:
+        stream.bytes += int(records.raw_bytes.sum())
+        stream.newlines += len(records)
+        yield records
