@@ -60,13 +60,7 @@ def documents_map(job: DocumentsJob, number: int, output: Output) -> None:
         if entry.reader == "parquet":
             stream = read_parquet_blob(job.data, blob, entry, reading.consume)
         else:
-            limit = job.recipe.max_record_bytes
-            stream = read_blob(
-                job.data,
-                blob,
-                job.recipe.on_damage,
-                lambda chunks, r=reading, e=entry: r.consume(read_records(e, chunks, limit)),  # type: ignore[misc]
-            )
+            stream = read_blob(job.data, blob, job.recipe.on_damage, reading.consume_chunks)
         records = stream.lines if entry.reader in ("pile", "jsonl", "parquet") else reading.records
         count_stream(output, entry.name, blob, stream, records)
     writer.flush()
@@ -101,6 +95,10 @@ class _Reading:
 
     def __post_init__(self) -> None:
         self._sources = source_numbers(self.recipe, self.entry)
+
+    def consume_chunks(self, chunks: Iterator[bytes]) -> None:
+        """Takes the blob's uncompressed stream."""
+        self.consume(read_records(self.entry, chunks, self.recipe.max_record_bytes))
 
     def consume(self, batches: Iterator[Records]) -> None:
         """Takes the blob's records, batch by batch."""

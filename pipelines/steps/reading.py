@@ -1,4 +1,4 @@
-"""Reading one blob: verified against its pin while it streams, whole or, if the recipe allows it, up to its damage."""
+"""Reading one blob: proved against its pin while it streams, whole or, if the recipe allows it, up to its damage."""
 
 from __future__ import annotations
 
@@ -66,9 +66,11 @@ def read_blob(data: str, blob: Blob, on_damage: OnDamage, consume: Callable[[Ite
 
 
 def check_digest(blob: Blob, found: str) -> None:
-    """Raises:
-    SourceError: The file's bytes are not those of its pin.
-    """  # noqa: D205 (one thing to say)
+    """Proves that a blob is the pinned one.
+
+    Raises:
+        SourceError: Its bytes are not those of its pin.
+    """
     if found != blob.sha256:
         raise SourceError(
             f"the file has sha256 {found}, its pin says {blob.sha256}",
