@@ -1,4 +1,4 @@
-"""Reading one blob: proved against its pin while it streams, whole or, if the recipe allows it, up to its damage."""
+"""Reading one blob: proved against its pin while it streams, whole or, if the recipe allows, up to its damage."""
 
 from __future__ import annotations
 
