@@ -82,15 +82,19 @@ class DamageEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A sealed corpus."""
+    """A sealed corpus. Versions of rules stand with the stages that apply them.
+
+    Attributes:
+        vocabulary: Name, sizes, special ids, digests of the files, and the digest of what the tokenizer does.
+    """
 
     schema: str
     name: str
     version: str
     recipe: Recipe
-    rules: dict[str, Any]
     blobs: tuple[BlobEntry, ...]
     stages: tuple[StageEntry, ...]
+    vocabulary: dict[str, Any]
     sources: tuple[SourceBalance, ...]
     inputs: tuple[InputBalance, ...]
     shards: tuple[ShardEntry, ...]
