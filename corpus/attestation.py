@@ -1,4 +1,4 @@
-"""What is true of one build and not of the corpus: an in-toto statement (SLSA provenance), and the integrity index.
+"""What is true of one build and not of the corpus: an in-toto statement (SLSA provenance), an integrity index.
 
     <store>/attestations/<manifest digest>/integrity.json   sha256 and size of every file the corpus consists of
                                            statement.json   who built it, when, with what, from what
@@ -99,7 +99,7 @@ def publish_attestation(store: str, manifest: Manifest, files: Sequence[FileEntr
     index_bytes = rfc8785.dumps(msgspec.to_builtins(index))
     storage.publish(attestation_url(store, digest, "integrity.json"), index_bytes)
     standing = storage.read_bytes(attestation_url(store, digest, "integrity.json"))
-    statement = {
+    statement: dict[str, Any] = {
         "_type": STATEMENT_TYPE,
         "subject": [{"name": f"{manifest.name}@{manifest.version}", "digest": {"sha256": digest}}],
         "predicateType": PREDICATE_TYPE,

@@ -80,6 +80,12 @@ def count_stream(output: Output, name: str, blob: Blob, stream: Stream, records:
         output.write(f"{blob.sha256[:16]}.damage.arrow", columns)
 
 
+def count_documents(output: Output, name: str, records: int, raw_bytes: int) -> None:
+    """Counts the records that became rows of the ledger, for the law of the input."""
+    output.counts[f"documents/{name}/records"] += records
+    output.counts[f"documents/{name}/bytes"] += raw_bytes
+
+
 @dataclass
 class _Reading:
     """One blob on its way into blocks."""
@@ -124,6 +130,7 @@ class _Reading:
         rows = np.flatnonzero(source >= 0)
         if not len(rows):
             return
+        count_documents(self.output, self.entry.name, len(rows), int(records.raw_bytes[rows].sum()))
         source = source[rows]
         numbers, raw = records.number[rows], records.raw.take(rows)
         names = [entry.name for entry in self.recipe.source] + [entry.name for entry in self.recipe.input]

@@ -1,0 +1,308 @@
+"""The pipeline, defined once: read top-down it is section 2.3 of the OPT paper (arXiv 2205.01068).
+
+    pin                          files -> sha256
+    documents                    files -> documents, normalised and judged
+    threads, bodies, chains      Reddit's files -> the longest chain of each thread -> documents
+    exact                        one document per text
+    signatures .. losers         near-duplicates: MinHash, every candidate verified, resolved once
+    verdicts                     the ledger, and what is kept
+    split, encode, layout, shards  validation, tokens, shards
+
+Each stage is a map over tasks, perhaps an exchange by key and a reduce per partition; the exchanges are, in order:
+thread, blob, thread | text digest, block, band key, block of b, block of a | block | shard. Tasks and partitions are
+functions of the inputs alone: engines and workers cannot move a byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from corpus import filters, minhash, normalise, order, shingles, tokenizer
+from corpus.encoders import behaviour_digest, choose_encoder
+from corpus.readers import reddit
+from corpus.recipe import Recipe
+from corpus.reddit_chains import CHAINS_VERSION
+from corpus.source import Blob
+from pipelines.driver import Driver
+from pipelines.stage import Sealed, Stage
+from pipelines.steps import documents, duplicates, pin, threads, tokens
+from pipelines.steps.blocks import Blocks
+from pipelines.steps.reading import READER_VERSIONS
+
+
+@dataclass(frozen=True)
+class Build:
+    """One build: what is built, from where, to where, by whom."""
+
+    recipe: Recipe
+    data: str
+    store: str
+    encoder: str
+    driver: Driver
+
+    def stage(self, name: str, **parts: Any) -> Sealed:
+        """Runs a stage of this store, or finds it sealed."""
+        total = parts.pop("total_bytes", 0)
+        return self.driver.run(Stage(name=name, store=self.store, **parts), total)
+
+
+def pin_blobs(build: Build, blobs: Sequence[Blob], stamps: Sequence[str]) -> tuple[Blob, ...]:
+    """The files with their digests; `stamps` tell whether a file may have changed since it was hashed."""
+    tasks = documents.group_blobs(blobs, range(len(blobs)))
+    stage = build.stage(
+        "pin",
+        rules={"version": 1},
+        inputs=[f"{blob.input}/{blob.path} {blob.size} {stamp}" for blob, stamp in zip(blobs, stamps, strict=True)],
+        job=pin.PinJob(build.data, tuple(blobs), tasks),
+        tasks=len(tasks),
+        map=pin.pin_map,
+        total_bytes=sum(blob.size for blob in blobs),
+    )
+    return pin.pinned(blobs, stage)
+
+
+def run(build: Build, blobs: tuple[Blob, ...]) -> dict[str, Any]:
+    """Every stage of the corpus, from pinned files to shards; gives what the manifest says of the vocabulary."""
+    read = [*read_documents(build, blobs), *read_reddit(build, blobs)]
+    blocks = Blocks.of(read)
+    exact = one_per_text(build, read, blocks)
+    losers = near_duplicates(build, read, blocks, exact)
+    return make_shards(build, read, blocks, exact, losers)
+
+
+def _reading_rules(recipe: Recipe, readers: Sequence[str]) -> dict[str, Any]:
+    """What decides the documents of some inputs: the inputs, the sources' treatment, and the rules' versions."""
+    entries = [entry for entry in recipe.input if entry.reader in readers]
+    used = {name for text in recipe.source for name in (text.text or recipe.text).normalise}
+    return {
+        "inputs": [msgspec.to_builtins(entry) for entry in entries],
+        "names": [[source.name for source in recipe.source], [entry.name for entry in recipe.input]],
+        "texts": [msgspec.to_builtins(source.text or recipe.text) for source in recipe.source],
+        "on_damage": recipe.on_damage,
+        "max_record_bytes": recipe.max_record_bytes,
+        "readers": {name: READER_VERSIONS[name] for name in sorted({entry.reader for entry in entries})},
+        "normalise": {name: normalise.RULES[name].version for name in sorted(used) if name in normalise.RULES},
+        "filters": filters.FILTER_VERSION,
+    }
+
+
+def _numbered(blobs: Sequence[Blob], readers: Recipe, reddit_input: bool) -> list[int]:
+    chosen = {entry.name for entry in readers.input if (entry.reader == "reddit") == reddit_input}
+    return [number for number, blob in enumerate(blobs) if blob.input in chosen]
+
+
+def _identities(blobs: Sequence[Blob]) -> list[str]:
+    return [f"{blob.input}/{blob.path} {blob.sha256}" for blob in blobs]
+
+
+def read_documents(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
+    """Files of every input but Reddit become documents."""
+    numbers = _numbered(blobs, build.recipe, reddit_input=False)
+    if not numbers:
+        return []
+    tasks = documents.group_blobs(blobs, numbers)
+    readers = [entry.reader for entry in build.recipe.input if entry.reader != "reddit"]
+    return [
+        build.stage(
+            "documents",
+            rules=_reading_rules(build.recipe, readers),
+            inputs=_identities(blobs),
+            job=documents.DocumentsJob(build.data, build.recipe, blobs, tasks),
+            tasks=len(tasks),
+            map=documents.documents_map,
+        )
+    ]
+
+
+def read_reddit(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
+    """Reddit's comments become nodes, the longest chain of each thread is chosen, its bodies become a document."""
+    numbers = _numbered(blobs, build.recipe, reddit_input=True)
+    if not numbers:
+        return []
+    job = threads.RedditJob(build.data, build.recipe, blobs, tuple(numbers), threads.partitions_for(blobs, numbers))
+    rules = _reading_rules(build.recipe, ["reddit"]) | {"chains": CHAINS_VERSION, "posts": reddit.VERSION}
+    nodes = build.stage(
+        "threads",
+        rules=rules,
+        inputs=_identities(blobs),
+        job=job,
+        tasks=len(numbers),
+        map=threads.threads_map,
+        partitions=job.partitions,
+        reduce=threads.threads_reduce,
+    )
+    chosen = nodes.urls("chosen.arrow")
+    bodies = build.stage(
+        "bodies",
+        rules=rules,
+        inputs=[nodes.digest, *_identities(blobs)],
+        job=threads.PartsJob(job, tuple(chosen)),
+        tasks=len(chosen),
+        map=threads.bodies_map,
+        partitions=len(numbers),
+        reduce=threads.bodies_reduce,
+    )
+    parts = bodies.urls("bodies.arrow")
+    chains = build.stage(
+        "chains",
+        rules=rules,
+        inputs=[bodies.digest],
+        job=threads.PartsJob(job, tuple(parts)),
+        tasks=len(parts),
+        map=threads.chains_map,
+        partitions=job.partitions,
+        reduce=threads.chains_reduce,
+    )
+    return [nodes, chains]
+
+
+def one_per_text(build: Build, read: Sequence[Sealed], blocks: Blocks) -> Sealed:
+    """Of documents with the same normalised text, the best ranked goes on."""
+    rows = sum(part.rows for stage in read for part in stage.facts(".rows.arrow"))
+    partitions = duplicates.partitions_for(rows)
+    return build.stage(
+        "exact",
+        rules={"version": 1},
+        inputs=[stage.digest for stage in read],
+        job=duplicates.ExactJob(blocks, partitions),
+        tasks=blocks.groups,
+        map=duplicates.exact_map,
+        partitions=partitions,
+        reduce=duplicates.exact_reduce,
+    )
+
+
+def near_duplicates(build: Build, read: Sequence[Sealed], blocks: Blocks, exact: Sealed) -> Sealed:
+    """Of documents with Jaccard at or above the threshold, the recipe's policy says which stay."""
+    chosen = build.recipe.duplicates
+    rule = minhash.MinHashRule(
+        n=chosen.ngram, bands=chosen.bands, rows=chosen.rows, seed=chosen.seed, threshold_percent=chosen.threshold_percent
+    )
+    versions = {"shingles": shingles.SHINGLE_VERSION, "minhash": minhash.MINHASH_VERSION}
+    rules = {"duplicates": msgspec.to_builtins(chosen), **versions}
+    text = [stage.digest for stage in read]
+    exact_parts = exact.urls("exact.arrow")
+    signatures = build.stage(
+        "signatures",
+        rules=rules,
+        inputs=[*text, exact.digest],
+        job=duplicates.SignaturesJob(blocks, tuple(exact_parts), rule),
+        tasks=len(exact_parts),
+        map=duplicates.signatures_map,
+        partitions=blocks.groups,
+        reduce=duplicates.signatures_reduce,
+    )
+    documents_left = sum(part.rows for part in signatures.parts)
+    bands = signatures.urls("bands.arrow")
+    partitions = duplicates.partitions_for(documents_left * rule.bands)
+    candidates = build.stage(
+        "candidates",
+        rules=rules,
+        inputs=[signatures.digest],
+        job=duplicates.CandidatesJob(tuple(bands), partitions, rule),
+        tasks=len(bands),
+        map=duplicates.candidates_map,
+        partitions=partitions,
+        reduce=duplicates.candidates_reduce,
+    )
+    verify = [blocks, chosen.ngram, chosen.threshold_percent]
+    pairs = candidates.urls("pairs.arrow")
+    shingle_sets = build.stage(
+        "shingles",
+        rules=rules,
+        inputs=[*text, candidates.digest],
+        job=duplicates.VerifyJob(verify[0], tuple(pairs), verify[1], verify[2]),
+        tasks=len(pairs),
+        map=duplicates.shingles_map,
+        partitions=blocks.groups,
+        reduce=duplicates.shingles_reduce,
+    )
+    sets = shingle_sets.urls("shingles.arrow")
+    evidence = build.stage(
+        "evidence",
+        rules=rules,
+        inputs=[*text, shingle_sets.digest],
+        job=duplicates.VerifyJob(verify[0], tuple(sets), verify[1], verify[2]),
+        tasks=len(sets),
+        map=duplicates.evidence_map,
+        partitions=blocks.groups,
+        reduce=duplicates.evidence_reduce,
+    )
+    edges = tuple(evidence.urls("evidence.arrow"))
+    return build.stage(
+        "losers",
+        rules=rules,
+        inputs=[evidence.digest],
+        job=duplicates.LosersJob(edges, chosen.policy),
+        tasks=1,
+        map=duplicates.losers_map,
+    )
+
+
+def make_shards(
+    build: Build, read: Sequence[Sealed], blocks: Blocks, exact: Sealed, losers: Sealed
+) -> dict[str, Any]:
+    """The ledger is written; what it keeps is split, encoded and laid into shards in keyed order."""
+    recipe = build.recipe
+    sources = tuple(source.name for source in recipe.source)
+    lost = tokens.VerdictsJob(blocks, tuple(exact.urls("exact.arrow")), tuple(losers.urls("losers.arrow")))
+    verdicts = build.stage(
+        "verdicts",
+        rules={"version": 1},
+        inputs=[*(stage.digest for stage in read), exact.digest, losers.digest],
+        job=lost,
+        tasks=len(lost.exact) + len(lost.losers),
+        map=tokens.verdicts_map,
+        partitions=blocks.groups,
+        reduce=tokens.verdicts_reduce,
+    )
+    kept = tuple(verdicts.urls("kept.arrow"))
+    ordering = {"seed": recipe.seed, "order": order.ORDER_VERSION}
+    split = build.stage(
+        "split",
+        rules=ordering | {"bytes": recipe.validation.bytes},
+        inputs=[verdicts.digest],
+        job=tokens.SplitJob(kept, len(sources), recipe.validation.bytes, recipe.seed),
+        tasks=1,
+        map=tokens.split_map,
+    )
+    vocabulary = tokenizer.load_vocabulary(recipe.tokens.vocabulary)
+    description = tokens.describe(vocabulary, behaviour_digest(choose_encoder(build.encoder)))
+    encoded = build.stage(
+        "encode",
+        rules=ordering | {"vocabulary": description, "tokenizer": tokenizer.TOKENIZER_VERSION},
+        inputs=[*(stage.digest for stage in read), verdicts.digest, split.digest],
+        job=tokens.EncodeJob(
+            blocks, kept, tuple(split.urls("split.arrow")), recipe.tokens.vocabulary, build.encoder, recipe.seed
+        ),
+        tasks=len(kept),
+        map=tokens.encode_map,
+        total_bytes=sum(count for key, count in verdicts.counts.items() if key.endswith("/0/text_bytes")),
+    )
+    parts = tuple(encoded.urls("tokens.arrow"))
+    layout = build.stage(
+        "layout",
+        rules=ordering | {"shard_bytes": recipe.tokens.shard_bytes},
+        inputs=[encoded.digest],
+        job=tokens.LayoutJob(parts, sources, recipe.tokens.shard_bytes),
+        tasks=1,
+        map=tokens.layout_map,
+    )
+    shelf = tokens.read_layout(layout.urls("layout.arrow")[0], sources)
+    build.stage(
+        "shards",
+        rules=ordering | {"names": [shard.name for shard in shelf]},
+        inputs=[encoded.digest, layout.digest],
+        job=tokens.ShardsJob(parts, shelf),
+        tasks=len(parts),
+        map=tokens.shards_map,
+        partitions=len(shelf),
+        reduce=tokens.shards_reduce,
+    )
+    return description
+
+
