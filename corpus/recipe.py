@@ -18,6 +18,7 @@ import msgspec
 import rfc8785
 
 from corpus.errors import RecipeError
+from corpus.filters import FilterRules
 
 OnDamage = Literal["stop", "keep-what-was-read"]
 ReaderName = Literal["pile", "reddit", "jsonl", "parquet", "text", "text-blocks"]
@@ -59,20 +60,11 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     chain: Chain = Chain()
 
 
-class Filters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Thresholds of the rules in corpus/filters.py; the defaults refuse nothing but an empty text."""
-
-    min_words: int = 1
-    max_bytes: int = 0
-    min_letters_percent: int = 0
-    max_repeated_lines_percent: int = 100
-
-
 class Text(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What happens to a text before it is compared: normalisation rules in order, then filters."""
 
     normalise: tuple[str, ...] = ("whitespace",)
-    filters: Filters = Filters()
+    filters: FilterRules = FilterRules()
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -248,7 +240,7 @@ def _convert(tree: dict[str, Any], path: str) -> Recipe:
 
 def _field_names(struct: type[msgspec.Struct]) -> list[str]:
     """Every key a recipe may hold, at any depth."""
-    nested = (Input, Chain, Source, Text, Filters, Duplicates, Validation, Tokens)
+    nested = (Input, Chain, Source, Text, FilterRules, Duplicates, Validation, Tokens)
     return [name for kind in (struct, *nested) for name in kind.__struct_fields__]
 
 
@@ -258,7 +250,7 @@ def _check(recipe: Recipe, path: str) -> None:
     Raises:
         RecipeError: The first thing that is wrong.
     """
-    for what, remedy in (*_wrong_names(recipe), *_wrong_sources(recipe), *_wrong_values(recipe)):
+    for what, remedy in (*_wrong_names(recipe), *_wrong_sources(recipe), *_wrong_reddit(recipe), *_wrong_values(recipe)):
         raise RecipeError(what, where=path, remedy=remedy)
 
 
@@ -284,6 +276,15 @@ def _wrong_sources(recipe: Recipe) -> Iterator[tuple[str, str]]:
     for name in names:
         if name not in used:
             yield f"no input gives records to source `{name}`", "remove it, or name it in an input's `sources`"
+
+
+def _wrong_reddit(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    reddit = [entry for entry in recipe.input if entry.reader == "reddit"]
+    if len(reddit) > 1:
+        yield "two inputs read Reddit", "make them one: a thread lies in many months, and one rule chooses its chain"
+    for entry in reddit:
+        if list(entry.sources) != ["*"]:
+            yield f"input `{entry.name}`: a chain has no label", 'write sources = { "*" = "reddit" }'
 
 
 def _wrong_values(recipe: Recipe) -> Iterator[tuple[str, str]]:

@@ -21,11 +21,10 @@ from typing import Any
 
 import msgspec
 
-from corpus import filters, minhash, normalise, order, shingles, tokenizer
+from corpus import filters, minhash, normalise, order, reddit_chains, shingles, tokenizer
 from corpus.encoders import behaviour_digest, choose_encoder
 from corpus.readers import reddit
 from corpus.recipe import Recipe
-from corpus.reddit_chains import CHAINS_VERSION
 from corpus.source import Blob
 from pipelines.driver import Driver
 from pipelines.stage import Sealed, Stage
@@ -86,17 +85,17 @@ def _reading_rules(recipe: Recipe, readers: Sequence[str]) -> dict[str, Any]:
         "max_record_bytes": recipe.max_record_bytes,
         "readers": {name: READER_VERSIONS[name] for name in sorted({entry.reader for entry in entries})},
         "normalise": {name: normalise.RULES[name].version for name in sorted(used) if name in normalise.RULES},
-        "filters": filters.FILTER_VERSION,
+        "filters": {drop.label: version for drop, version in filters.FILTER_VERSIONS.items()},
     }
 
 
-def _numbered(blobs: Sequence[Blob], readers: Recipe, reddit_input: bool) -> list[int]:
-    chosen = {entry.name for entry in readers.input if (entry.reader == "reddit") == reddit_input}
+def _numbered(blobs: Sequence[Blob], recipe: Recipe, reddit_input: bool) -> list[int]:
+    chosen = {entry.name for entry in recipe.input if (entry.reader == "reddit") == reddit_input}
     return [number for number, blob in enumerate(blobs) if blob.input in chosen]
 
 
-def _identities(blobs: Sequence[Blob]) -> list[str]:
-    return [f"{blob.input}/{blob.path} {blob.sha256}" for blob in blobs]
+def _identities(blobs: Sequence[Blob], numbers: Sequence[int]) -> list[str]:
+    return [f"{number} {blobs[number].input}/{blobs[number].path} {blobs[number].sha256}" for number in numbers]
 
 
 def read_documents(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
@@ -110,7 +109,7 @@ def read_documents(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
         build.stage(
             "documents",
             rules=_reading_rules(build.recipe, readers),
-            inputs=_identities(blobs),
+            inputs=_identities(blobs, numbers),
             job=documents.DocumentsJob(build.data, build.recipe, blobs, tasks),
             tasks=len(tasks),
             map=documents.documents_map,
@@ -124,11 +123,11 @@ def read_reddit(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
     if not numbers:
         return []
     job = threads.RedditJob(build.data, build.recipe, blobs, tuple(numbers), threads.partitions_for(blobs, numbers))
-    rules = _reading_rules(build.recipe, ["reddit"]) | {"chains": CHAINS_VERSION, "posts": reddit.VERSION}
+    rules = _reading_rules(build.recipe, ["reddit"]) | {"chains": reddit_chains.VERSION, "posts": reddit.VERSION}
     nodes = build.stage(
         "threads",
         rules=rules,
-        inputs=_identities(blobs),
+        inputs=_identities(blobs, numbers),
         job=job,
         tasks=len(numbers),
         map=threads.threads_map,
@@ -139,7 +138,7 @@ def read_reddit(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
     bodies = build.stage(
         "bodies",
         rules=rules,
-        inputs=[nodes.digest, *_identities(blobs)],
+        inputs=[nodes.digest, *_identities(blobs, numbers)],
         job=threads.PartsJob(job, tuple(chosen)),
         tasks=len(chosen),
         map=threads.bodies_map,
@@ -151,7 +150,7 @@ def read_reddit(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
         "chains",
         rules=rules,
         inputs=[bodies.digest],
-        job=threads.PartsJob(job, tuple(parts)),
+        job=threads.ChainsJob(job, tuple(parts), {int(url[-18:-13]): url for url in chosen}),
         tasks=len(parts),
         map=threads.chains_map,
         partitions=job.partitions,
