@@ -1,0 +1,1 @@
+"""Checkpoints and manifests in, results out."""

@@ -1,0 +1,1 @@
+"""Manifests in, checkpoints out: the trainer knows no other name for data."""
