@@ -250,7 +250,12 @@ def _check(recipe: Recipe, path: str) -> None:
     Raises:
         RecipeError: The first thing that is wrong.
     """
-    for what, remedy in (*_wrong_names(recipe), *_wrong_sources(recipe), *_wrong_reddit(recipe), *_wrong_values(recipe)):
+    for what, remedy in (
+        *_wrong_names(recipe),
+        *_wrong_sources(recipe),
+        *_wrong_reddit(recipe),
+        *_wrong_values(recipe),
+    ):
         raise RecipeError(what, where=path, remedy=remedy)
 
 
@@ -281,7 +286,10 @@ def _wrong_sources(recipe: Recipe) -> Iterator[tuple[str, str]]:
 def _wrong_reddit(recipe: Recipe) -> Iterator[tuple[str, str]]:
     reddit = [entry for entry in recipe.input if entry.reader == "reddit"]
     if len(reddit) > 1:
-        yield "two inputs read Reddit", "make them one: a thread lies in many months, and one rule chooses its chain"
+        yield (
+            "two inputs read Reddit",
+            "make them one: a thread lies in many months, and one rule chooses its chain",
+        )
     for entry in reddit:
         if list(entry.sources) != ["*"]:
             yield f"input `{entry.name}`: a chain has no label", 'write sources = { "*" = "reddit" }'

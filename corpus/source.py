@@ -144,3 +144,8 @@ def check_pins(found: tuple[Blob, ...], pins: Pins, where: str) -> tuple[Blob, .
 def blob_url(data: str, blob: Blob) -> str:
     """Where a blob lies."""
     return posixpath.join(data, blob.path)
+
+
+def blob_stamp(data: str, blob: Blob) -> str:
+    """What changes when a file is replaced, short of its content; it only saves hashing again."""
+    return storage.stamp(blob_url(data, blob))

@@ -210,6 +210,14 @@ def list_sizes(url: str) -> dict[str, int]:
     return {p.removeprefix(root_path): int(i["size"]) for p, i in filesystem.find(path, detail=True).items()}
 
 
+def stamp(url: str) -> str:
+    """A file's time of change, or what an object store gives in its place; no part of any identity."""
+    if is_local(url):
+        return str(local_path(url).stat().st_mtime_ns)
+    filesystem, path = fsspec.core.url_to_fs(url)
+    return str(filesystem.ukey(path))
+
+
 def list_files(url: str) -> list[str]:
     """The files below a folder, as sorted paths relative to it; an absent folder holds none."""
     if is_local(url):

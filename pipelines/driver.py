@@ -24,17 +24,20 @@ class Driver:
 
     Attributes:
         sealed: Every stage of this build so far, in order.
+        reused: Those of them that were sealed before.
     """
 
     def __init__(self, engine: Engine, progress: Progress) -> None:
         self._engine, self._progress = engine, progress
         self.sealed: list[Sealed] = []
+        self.reused: list[Sealed] = []
 
     def run(self, stage: Stage, total_bytes: int = 0) -> Sealed:
         """Gives the stage's seal, running it if need be."""
         found = find_sealed(stage)
         if found is not None:
             self._progress.reuse(stage.name)
+            self.reused.append(found)
         else:
             self._progress.start(stage.name, total_bytes)
             try:

@@ -25,7 +25,7 @@ from corpus import filters, minhash, normalise, order, reddit_chains, shingles, 
 from corpus.encoders import behaviour_digest, choose_encoder
 from corpus.readers import reddit
 from corpus.recipe import Recipe
-from corpus.source import Blob
+from corpus.source import Blob, blob_stamp
 from pipelines.driver import Driver
 from pipelines.stage import Sealed, Stage
 from pipelines.steps import documents, duplicates, pin, threads, tokens
@@ -49,13 +49,13 @@ class Build:
         return self.driver.run(Stage(name=name, store=self.store, **parts), total)
 
 
-def pin_blobs(build: Build, blobs: Sequence[Blob], stamps: Sequence[str]) -> tuple[Blob, ...]:
-    """The files with their digests; `stamps` tell whether a file may have changed since it was hashed."""
+def pin_blobs(build: Build, blobs: Sequence[Blob]) -> tuple[Blob, ...]:
+    """The files with their digests, taken now; reading them proves the digests again."""
     tasks = documents.group_blobs(blobs, range(len(blobs)))
     stage = build.stage(
         "pin",
         rules={"version": 1},
-        inputs=[f"{blob.input}/{blob.path} {blob.size} {stamp}" for blob, stamp in zip(blobs, stamps, strict=True)],
+        inputs=[f"{blob.input}/{blob.path} {blob.size} {blob_stamp(build.data, blob)}" for blob in blobs],
         job=pin.PinJob(build.data, tuple(blobs), tasks),
         tasks=len(tasks),
         map=pin.pin_map,
@@ -122,7 +122,9 @@ def read_reddit(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
     numbers = _numbered(blobs, build.recipe, reddit_input=True)
     if not numbers:
         return []
-    job = threads.RedditJob(build.data, build.recipe, blobs, tuple(numbers), threads.partitions_for(blobs, numbers))
+    job = threads.RedditJob(
+        build.data, build.recipe, blobs, tuple(numbers), threads.partitions_for(blobs, numbers)
+    )
     rules = _reading_rules(build.recipe, ["reddit"]) | {"chains": reddit_chains.VERSION, "posts": reddit.VERSION}
     nodes = build.stage(
         "threads",
@@ -179,7 +181,11 @@ def near_duplicates(build: Build, read: Sequence[Sealed], blocks: Blocks, exact:
     """Of documents with Jaccard at or above the threshold, the recipe's policy says which stay."""
     chosen = build.recipe.duplicates
     rule = minhash.MinHashRule(
-        n=chosen.ngram, bands=chosen.bands, rows=chosen.rows, seed=chosen.seed, threshold_percent=chosen.threshold_percent
+        n=chosen.ngram,
+        bands=chosen.bands,
+        rows=chosen.rows,
+        seed=chosen.seed,
+        threshold_percent=chosen.threshold_percent,
     )
     versions = {"shingles": shingles.SHINGLE_VERSION, "minhash": minhash.MINHASH_VERSION}
     rules = {"duplicates": msgspec.to_builtins(chosen), **versions}
@@ -303,5 +309,3 @@ def make_shards(
         reduce=tokens.shards_reduce,
     )
     return description
-
-

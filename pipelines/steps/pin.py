@@ -39,5 +39,7 @@ def pinned(blobs: Sequence[Blob], stage: Sealed) -> tuple[Blob, ...]:
     digests: dict[str, str] = {}
     for url in stage.urls("pins.arrow"):
         for columns in read_part(url):
-            digests |= {path.decode(): sha.decode() for path, sha in zip(columns["path"], columns["sha256"], strict=True)}
+            digests |= {
+                path.decode(): sha.decode() for path, sha in zip(columns["path"], columns["sha256"], strict=True)
+            }
     return tuple(msgspec.structs.replace(blob, sha256=digests[f"{blob.input}/{blob.path}"]) for blob in blobs)

@@ -39,7 +39,9 @@ from pipelines.steps.documents import (
 )
 from pipelines.steps.reading import read_blob, read_line_batches
 
-PARTITION_BYTES = 128 << 20  # unpublished: our choice; of files as they lie on disk, whose nodes take about as much
+PARTITION_BYTES = (
+    128 << 20
+)  # unpublished: our choice; of files as they lie on disk, whose nodes take about as much
 _CHOSEN = "chosen.arrow"
 
 
@@ -268,7 +270,9 @@ def _documents(
     starts, ends = starts - first, ends - first
     bounds = list(zip(starts.tolist(), ends.tolist(), strict=True))
     texts, digests = list(some["text"]), some["raw_digest"]
-    names = [f"t{kind}_{base36(own)}" for kind, own in zip(some["kind"].tolist(), some["id"].tolist(), strict=True)]
+    names = [
+        f"t{kind}_{base36(own)}" for kind, own in zip(some["kind"].tolist(), some["id"].tolist(), strict=True)
+    ]
     join = job.entry.chain.join.encode()
     number = source_numbers(job.recipe, job.entry)[ANY_LABEL]
     source = job.recipe.source[number].name

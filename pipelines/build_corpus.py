@@ -1,0 +1,178 @@
+"""The command line that builds a corpus: from raw files to a sealed, verified manifest.
+
+    python pipelines/build_corpus.py --recipe workflows/recipes/sample.toml --data data/sample --out build
+    python pipelines/build_corpus.py sources --recipe workflows/recipes/sample.toml --data data/sample --pin
+
+Engines and kernels are imported once the arguments are known: --help answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if __package__ in (None, ""):  # started as a script: the packages lie one folder up
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from corpus.errors import RecipeError, TokentrailError
+
+if TYPE_CHECKING:
+    from corpus.recipe import Recipe
+    from corpus.source import Blob
+
+RUNNERS = ("local",)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of both commands."""
+    top = argparse.ArgumentParser(
+        prog="build_corpus.py",
+        description="Builds a corpus from a recipe: pins, reads, deduplicates, tokenizes, seals.",
+        epilog="`build_corpus.py sources --recipe R --data DIR [--pin]` lists a recipe's inputs and locks them.",
+    )
+    _common(top)
+    top.add_argument("--out", default="build", help="the store, a folder or URL (default: build)")
+    top.add_argument("--runner", default="local", help=f"the engine: {', '.join(RUNNERS)} (default: local)")
+    top.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
+    top.add_argument(
+        "--encoder", default="auto", help="tokenizers, fast, or auto: fast where installed; never changes a byte"
+    )
+    return top
+
+
+def sources_parser() -> argparse.ArgumentParser:
+    """The options of `sources`."""
+    top = argparse.ArgumentParser(
+        prog="build_corpus.py sources",
+        description="Lists a recipe's sources and input files, and locks the files.",
+    )
+    _common(top)
+    top.add_argument("--pin", action="store_true", help="hash every file and write the lock")
+    return top
+
+
+def _common(top: argparse.ArgumentParser) -> None:
+    top.add_argument("--recipe", required=True, help="a recipe, for instance workflows/recipes/sample.toml")
+    top.add_argument("--data", default="data", help="the folder or URL that holds the raw files (default: data)")
+    top.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of the recipe")
+    top.add_argument("--pins", help="the lock of the inputs (default: the recipe's name with .pins.json)")
+    top.add_argument("--debug", action="store_true", help="show the traceback of an error")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; gives the exit code.
+
+    0 done, 1 a check failed, 2 the user's mistake, 130 interrupted.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    command = sources if arguments[:1] == ["sources"] else build
+    options = (sources_parser() if command is sources else parser()).parse_args(arguments[command is sources :])
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        command(options)
+    except TokentrailError as error:
+        if options.debug:
+            raise
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: what is sealed is kept; start the same command again to go on", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _inputs(options: argparse.Namespace) -> tuple[Recipe, tuple[Blob, ...], str]:
+    """The recipe, its files as they lie there, and where their lock is."""
+    from corpus.recipe import load_recipe
+    from corpus.source import find_blobs
+
+    recipe = load_recipe(options.recipe, tuple(options.set))
+    pins = options.pins or str(Path(options.recipe).with_suffix(".pins.json"))
+    return recipe, find_blobs(recipe, options.data), pins
+
+
+def build(options: argparse.Namespace) -> None:
+    """Builds and seals, and shows what was made.
+
+    Raises:
+        TokentrailError: Whatever stopped it; what is sealed is kept.
+    """
+    if options.runner not in RUNNERS:
+        raise RecipeError(
+            "there is no such runner",
+            where=f"--runner {options.runner}",
+            remedy=f"choose one of: {', '.join(RUNNERS)}",
+        )
+    if options.workers < 1:
+        raise RecipeError("a build needs a worker", where=f"--workers {options.workers}", remedy="give 1 or more")
+    recipe, found, lock = _inputs(options)
+
+    from corpus.encoders import choose_encoder
+    from corpus.source import check_pins, read_pins
+    from pipelines import seal, stages
+    from pipelines.driver import Driver
+    from pipelines.engines.local import LocalEngine
+    from pipelines.lease import lease
+    from pipelines.progress import Progress
+    from pipelines.summary import summary
+
+    encoder = choose_encoder(options.encoder).name
+    progress = Progress()
+    started = time.time()
+    with lease(options.out), LocalEngine(options.workers, progress.tick) as engine:
+        driver = Driver(engine, progress)
+        job = stages.Build(recipe, options.data, options.out, encoder, driver)
+        pins = read_pins(lock)
+        blobs = check_pins(found, pins, lock) if pins else stages.pin_blobs(job, found)
+        vocabulary = stages.run(job, blobs)
+        manifest = seal.manifest_of(recipe, blobs, driver.sealed, vocabulary)
+        run = {
+            "engine": options.runner,
+            "workers": options.workers,
+            "encoder": encoder,
+            "started": int(started),
+            "finished": int(time.time()),
+            "reused": [stage.name for stage in driver.reused],
+        }
+        digest = seal.publish(options.out, manifest, driver.sealed, run)
+    print(summary(manifest, options.out))
+    print(f"sealed {recipe.name}@{recipe.version} sha256:{digest}")
+
+
+def sources(options: argparse.Namespace) -> None:
+    """Lists a recipe's sources and files; with --pin, hashes the files and writes their lock.
+
+    Raises:
+        TokentrailError: The recipe is wrong, or a file is missing or unreadable.
+    """
+    import msgspec
+
+    from corpus import storage
+    from corpus.part import blob_digest
+    from corpus.source import blob_url, encode_pins, read_pins
+    from pipelines.summary import sources_table
+
+    recipe, blobs, lock = _inputs(options)
+    if options.pin:
+        hashed = []
+        for number, blob in enumerate(blobs, start=1):
+            digest, size = blob_digest(blob_url(options.data, blob))
+            print(f"[{number}/{len(blobs)}] {digest[:16]} {blob.path}", file=sys.stderr)
+            hashed.append(msgspec.structs.replace(blob, sha256=digest, size=size))
+        storage.remove(lock)
+        storage.publish(lock, encode_pins(recipe, tuple(hashed)))
+    print(sources_table(recipe, blobs, read_pins(lock), lock))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

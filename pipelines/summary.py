@@ -1,0 +1,144 @@
+"""What a person sees when a build is done: a table per source, what was not chosen, where it lies, what to try next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from corpus.drops import Drop
+from corpus.manifest import Manifest
+from corpus.recipe import Recipe
+from corpus.source import Blob, Pins
+from pipelines.progress import megabytes
+
+# OPT, arXiv 2205.01068, section 2.3: taking the longest chain "reduced the corpus by about 66%".
+PAPER_CHAIN_PERCENT = 34
+_DUPLICATES = (Drop.EXACT_DUPLICATE.label, Drop.NEAR_DUPLICATE.label)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """Columns of text, the first `left` of them flush left, numbers flush right."""
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+    lines = []
+    for row in [header, ["-" * width for width in widths], *rows]:
+        cells = [
+            cell.ljust(width) if column < left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def summary(manifest: Manifest, store: str) -> str:
+    """The closing tables of a build."""
+    parts = [_sources(manifest), _dropped(manifest), _inputs(manifest)]
+    parts += [_chains(manifest), _damage(manifest), _next(manifest, store)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _sources(manifest: Manifest) -> str:
+    tokens: Counter[tuple[str, str]] = Counter()
+    for shard in manifest.shards:
+        tokens[shard.source, shard.split] += shard.tokens
+    valid = {entry.source: entry for entry in manifest.validation}
+    header = ["source", "raw", "documents", "refused", "exact", "near", "kept", "text", "tokens", "validation"]
+    rows, total = [], Counter[int]()
+    for balance in manifest.sources:
+        exact, near = (
+            balance.dropped[label].documents if label in balance.dropped else 0 for label in _DUPLICATES
+        )
+        refused = sum(dropped.documents for dropped in balance.dropped.values()) - exact - near
+        held_out = valid[balance.name].bytes if balance.name in valid else 0
+        values = [
+            balance.raw_bytes,
+            balance.documents,
+            refused,
+            exact,
+            near,
+            balance.kept,
+            balance.text_bytes,
+            tokens[balance.name, "train"] + tokens[balance.name, "valid"],
+            held_out,
+        ]
+        total.update(dict(enumerate(values)))
+        rows.append([balance.name, *_cells(values)])
+    rows.append(["all", *_cells([total[column] for column in range(len(header) - 1)])])
+    return table(header, rows)
+
+
+def _cells(values: Sequence[int]) -> list[str]:
+    sizes = (0, 6, 8)
+    return [megabytes(value) if column in sizes else f"{value:,}" for column, value in enumerate(values)]
+
+
+def _dropped(manifest: Manifest) -> str:
+    reasons: Counter[str] = Counter()
+    for balance in manifest.sources:
+        reasons.update({label: dropped.documents for label, dropped in balance.dropped.items()})
+    repaired = sum(balance.repairs for balance in manifest.sources)
+    said = [f"{count:,} {label}" for label, count in reasons.items()]
+    lines = [f"dropped: {', '.join(said) or 'nothing'}"]
+    if repaired:
+        lines.append(f"repaired: {repaired:,} characters that were no valid Unicode became U+FFFD")
+    return "\n".join(lines)
+
+
+def _inputs(manifest: Manifest) -> str:
+    lines = []
+    for entry in manifest.inputs:
+        lines.append(
+            f"input {entry.name}: {entry.blobs:,} files, {megabytes(entry.file_bytes)} on disk, "
+            f"{megabytes(entry.stream_bytes)} unpacked, {entry.records:,} records"
+        )
+        for label, (count, size) in sorted(entry.unchosen.items(), key=lambda item: -item[1][1]):
+            lines.append(f"  not chosen: {label or 'no label'}: {count:,} records, {megabytes(size)}")
+    return "\n".join(lines)
+
+
+def _chains(manifest: Manifest) -> str:
+    counts: Counter[str] = Counter()
+    for stage in manifest.stages:
+        counts.update({k.rpartition("/")[2]: v for k, v in stage.counts.items() if k.startswith("chains/")})
+    if not counts["chars_live"]:
+        return ""
+    share = 100 * counts["chars_chosen"] / counts["chars_live"]
+    return (
+        f"reddit: {counts['threads']:,} threads, {counts['comments']:,} comments, the longest chains hold "
+        f"{counts['chosen']:,} of {counts['live']:,} with text: {share:.1f}% of their characters "
+        f"(the paper keeps about {PAPER_CHAIN_PERCENT}%)"
+    )
+
+
+def _damage(manifest: Manifest) -> str:
+    if not manifest.damage:
+        return ""
+    lines = [f"{len(manifest.damage)} damaged files, kept up to their damage as the recipe allows:"]
+    lines += [f"  {entry.path}: {entry.what}" for entry in manifest.damage]
+    return "\n".join(lines)
+
+
+def _next(manifest: Manifest, store: str) -> str:
+    ref = f"{store}/refs/{manifest.name}/{manifest.version}"
+    shard = next((shard.name for shard in manifest.shards if shard.tokens > 1000), "")
+    lines = [f"it lies in {ref}; to go on:", f"  python pipelines/audit.py verify {ref}"]
+    if shard:
+        lines.append(f"  python pipelines/audit.py trace {ref} {shard}:1000")
+    return "\n".join(lines)
+
+
+def sources_table(recipe: Recipe, blobs: Sequence[Blob], pins: Pins | None, lock: str) -> str:
+    """What a recipe is made of: its sources, its files, and whether they are locked."""
+    rows = [[s.name, s.title, s.holder or "?", s.licence, s.status or "?"] for s in recipe.source]
+    pinned = {(blob.input, blob.path): blob.sha256 for blob in pins.blobs} if pins else {}
+    files = [
+        [blob.input, blob.path, megabytes(blob.size), pinned.get((blob.input, blob.path), "not pinned")[:16]]
+        for blob in blobs
+    ]
+    said = f"locked in {lock}" if pins else f"not locked: no {lock}; write it with --pin"
+    return "\n\n".join(
+        [
+            table(["source", "what it is", "holder", "licence", "status"], rows, left=5),
+            table(["input", "file", "size", "sha256"], files, left=2),
+            f"{len(blobs)} files, {megabytes(sum(blob.size for blob in blobs))}, {said}",
+        ]
+    )
