@@ -1,9 +1,9 @@
 """The two encoders: `tokenizers`, which defines the ids, and a fast one that is held to it.
 
-The fast one (gigatoken 0.10) cuts text by Unicode 17.0, `tokenizers` 0.23 by 16.0, and the two part where a character
-is a letter in one table and not yet assigned in the other: "'s" behind a letter is a token of its own. A text with
-any character that Unicode 14.0 had not assigned is therefore encoded by `tokenizers`; on all others every table
-since then agrees. Equality is a law (tests), and `behaviour_digest` checks it again where a corpus is built.
+The fast one (gigatoken 0.10) cuts text by Unicode 17.0, `tokenizers` 0.23 by 16.0, and the two part where a
+character is a letter in one table and not yet assigned in the other: "'s" behind a letter is a token of its own.
+A text with any character that Unicode 14.0 had not assigned is therefore encoded by `tokenizers`; on all others
+every table since then agrees. Equality is a law (tests), and `behaviour_digest` checks it where a corpus is built.
 """
 
 from __future__ import annotations
@@ -172,8 +172,8 @@ def _is_ascii(block: NDArray[np.uint8]) -> bool:
 def behaviour_digest(encoder: Encoder) -> str:
     """The sha256, in hex, of the ids an encoder gives for a fixed set of texts.
 
-    It stands in the manifest, so that a release of `tokenizers` with other Unicode tables cannot pass unnoticed. The
-    digest of any other encoder must be that of `tokenizers` on the same machine.
+    It stands in the manifest, so that a release of `tokenizers` with other Unicode tables cannot pass unnoticed.
+    The digest of any other encoder must be that of `tokenizers` on the same machine.
     """
     tokens = encoder.encode(Texts.from_list([text.encode() for text in _probe()]))
     digest = hashlib.sha256(np.diff(tokens.offsets).astype("<i8").tobytes())
@@ -202,7 +202,7 @@ _PROBE_TEXTS: Final = (
 
 
 def _probe() -> list[str]:
-    """Code points of every class before a contraction, where letters, digits and the rest part; and fixed texts."""
+    """Code points of every class before a contraction, which shows letters and digits; and fixed texts."""
     tried = np.ones(_CODE_POINTS, np.bool_)
     for first, last in (*_ALIKE, _IDEOGRAPHIC_PLANES):
         tried[first : last + 1] = False
