@@ -57,6 +57,7 @@ class ShardFacts:
         tokens: Ids in it.
         bin_bytes: Size of the .bin file.
         bin_sha256: Digest of the .bin file, hex.
+        idx_bytes: Size of the .idx file.
         idx_sha256: Digest of the .idx file, hex.
     """
 
@@ -64,6 +65,7 @@ class ShardFacts:
     tokens: int
     bin_bytes: int
     bin_sha256: str
+    idx_bytes: int
     idx_sha256: str
 
 
@@ -102,6 +104,7 @@ def write_shard(stem: str, batches: Iterable[Tokens]) -> ShardFacts:
         tokens=bin_file.size // _ID_BYTES,
         bin_bytes=bin_file.size,
         bin_sha256=bin_file.digest.hexdigest(),
+        idx_bytes=idx_file.size,
         idx_sha256=idx_file.digest.hexdigest(),
     )
 

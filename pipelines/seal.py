@@ -33,6 +33,7 @@ from corpus.part import blob_digest, read_part
 from corpus.recipe import Recipe
 from corpus.source import Blob
 from pipelines.stage import Sealed
+from pipelines.steps.tokens import SPLITS, read_layout
 
 
 def manifest_of(
@@ -50,7 +51,7 @@ def manifest_of(
         check_source(balance)
     for entry in inputs:
         check_input(entry)
-    shards = _shards(recipe, by_name["shards"])
+    shards = _shards(recipe, by_name["shards"], by_name["layout"])
     check_placed(sources, by_name["shards"].counts)
     return Manifest(
         schema=SCHEMA,
@@ -107,24 +108,22 @@ def _inputs(recipe: Recipe, blobs: Sequence[Blob], stages: Sequence[Sealed]) -> 
     return found
 
 
-def _shards(recipe: Recipe, stage: Sealed) -> list[ShardEntry]:
+def _shards(recipe: Recipe, stage: Sealed, layout: Sealed) -> list[ShardEntry]:
     facts = {part.name: part for part in stage.parts}
-    shards = []
-    for name in sorted(part.removesuffix(".bin") for part in facts if part.endswith(".bin")):
-        split, _, rest = name.partition("-")
-        shards.append(
-            ShardEntry(
-                name=name,
-                source=rest.rpartition("-")[0],
-                split=split,
-                documents=stage.counts[f"shard/{name}/documents"],
-                tokens=stage.counts[f"shard/{name}/tokens"],
-                bin_sha256=facts[f"{name}.bin"].blob,
-                idx_sha256=facts[f"{name}.idx"].blob,
-                placement=facts[f"{name}.placement.parquet"].logical,
-            )
+    sources = tuple(source.name for source in recipe.source)
+    return [
+        ShardEntry(
+            name=plan.name,
+            source=sources[plan.source],
+            split=SPLITS[plan.split],
+            documents=stage.counts[f"shard/{plan.name}/documents"],
+            tokens=stage.counts[f"shard/{plan.name}/tokens"],
+            bin_sha256=facts[f"{plan.name}.bin"].blob,
+            idx_sha256=facts[f"{plan.name}.idx"].blob,
+            placement=facts[f"{plan.name}.placement.parquet"].logical,
         )
-    return shards
+        for plan in read_layout(layout.urls("layout.arrow")[0], sources)
+    ]
 
 
 def check_placed(sources: Sequence[SourceBalance], counts: Mapping[str, int]) -> None:

@@ -59,9 +59,13 @@ class Output:
             part.write(columns)
             self.parts.append(part.close())
 
-    def file(self, name: str) -> storage.NewFile:
-        """A new file of a raw format, named by the stage; add its facts to `parts` once it is published."""
-        return storage.NewFile(storage.join(self._folder, name))
+    def named_part(self, name: str) -> PartWriter:
+        """A new part that bears a name of its own: a shard's placement lies beside its shard."""
+        return PartWriter(self._folder, name)
+
+    def url(self, name: str) -> str:
+        """Where a file of a raw format goes; its writer publishes it, the task adds its facts to `parts`."""
+        return storage.join(self._folder, name)
 
     def emit(self, partition: NDArray[np.int64], columns: Columns) -> None:
         """Sends every row to its partition."""

@@ -28,7 +28,7 @@ from corpus.recipe import Recipe
 from corpus.source import Blob, blob_stamp
 from pipelines.driver import Driver
 from pipelines.stage import Sealed, Stage
-from pipelines.steps import documents, duplicates, pin, threads, tokens
+from pipelines.steps import documents, duplicates, pin, threads, tokens, verdicts
 from pipelines.steps.blocks import Blocks
 from pipelines.steps.reading import READER_VERSIONS
 
@@ -254,24 +254,25 @@ def make_shards(
     """The ledger is written; what it keeps is split, encoded and laid into shards in keyed order."""
     recipe = build.recipe
     sources = tuple(source.name for source in recipe.source)
-    lost = tokens.VerdictsJob(blocks, tuple(exact.urls("exact.arrow")), tuple(losers.urls("losers.arrow")))
-    verdicts = build.stage(
+    lost = verdicts.VerdictsJob(blocks, tuple(exact.urls("exact.arrow")), tuple(losers.urls("losers.arrow")))
+    ledger = build.stage(
         "verdicts",
         rules={"version": 1},
         inputs=[*(stage.digest for stage in read), exact.digest, losers.digest],
         job=lost,
         tasks=len(lost.exact) + len(lost.losers),
-        map=tokens.verdicts_map,
+        map=verdicts.verdicts_map,
         partitions=blocks.groups,
-        reduce=tokens.verdicts_reduce,
+        reduce=verdicts.verdicts_reduce,
     )
-    kept = tuple(verdicts.urls("kept.arrow"))
+    kept = tuple(ledger.urls("kept.arrow"))
+    split_key, order_key = (order.derive_key(recipe.seed, purpose) for purpose in ("validation", "order"))
     ordering = {"seed": recipe.seed, "order": order.ORDER_VERSION}
     split = build.stage(
         "split",
         rules=ordering | {"bytes": recipe.validation.bytes},
-        inputs=[verdicts.digest],
-        job=tokens.SplitJob(kept, len(sources), recipe.validation.bytes, recipe.seed),
+        inputs=[ledger.digest],
+        job=tokens.SplitJob(kept, sources, recipe.validation.bytes, split_key),
         tasks=1,
         map=tokens.split_map,
     )
@@ -280,13 +281,19 @@ def make_shards(
     encoded = build.stage(
         "encode",
         rules=ordering | {"vocabulary": description, "tokenizer": tokenizer.TOKENIZER_VERSION},
-        inputs=[*(stage.digest for stage in read), verdicts.digest, split.digest],
+        inputs=[*(stage.digest for stage in read), ledger.digest, split.digest],
         job=tokens.EncodeJob(
-            blocks, kept, tuple(split.urls("split.arrow")), recipe.tokens.vocabulary, build.encoder, recipe.seed
+            blocks,
+            kept,
+            split.urls("split.arrow")[0],
+            recipe.tokens.vocabulary,
+            build.encoder,
+            split_key,
+            order_key,
         ),
         tasks=len(kept),
         map=tokens.encode_map,
-        total_bytes=sum(count for key, count in verdicts.counts.items() if key.endswith("/0/text_bytes")),
+        total_bytes=sum(count for key, count in ledger.counts.items() if key.endswith("/0/text_bytes")),
     )
     parts = tuple(encoded.urls("tokens.arrow"))
     layout = build.stage(
@@ -297,15 +304,15 @@ def make_shards(
         tasks=1,
         map=tokens.layout_map,
     )
-    shelf = tokens.read_layout(layout.urls("layout.arrow")[0], sources)
+    plans = tokens.read_layout(layout.urls("layout.arrow")[0], sources)
     build.stage(
         "shards",
-        rules=ordering | {"names": [shard.name for shard in shelf]},
+        rules=ordering | {"names": [plan.name for plan in plans]},
         inputs=[encoded.digest, layout.digest],
-        job=tokens.ShardsJob(parts, shelf),
+        job=tokens.ShardsJob(parts, sources, plans),
         tasks=len(parts),
         map=tokens.shards_map,
-        partitions=len(shelf),
+        partitions=len(plans),
         reduce=tokens.shards_reduce,
     )
     return description

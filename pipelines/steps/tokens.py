@@ -1,0 +1,269 @@
+"""From kept documents to shards (design: validation after duplicates, encode, shards in keyed order).
+
+split     kept documents -> one task -> where validation ends, per source
+encode    kept and texts -> map      -> the ids of each document, its split and its order key
+layout    encoded        -> one task -> how many shards each source and split has
+shards    encoded        -> by shard -> .bin, .idx and placement
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from corpus import order
+from corpus.document import Texts
+from corpus.encoders import choose_encoder
+from corpus.part import PartFacts, read_part
+from corpus.provenance import placement_columns
+from corpus.shard import write_shard
+from corpus.table import Columns, concat, fixed_key, take
+from corpus.tokenizer import Tokens, Vocabulary, encode_documents, load_vocabulary
+from pipelines.stage import Output
+from pipelines.steps.blocks import Blocks
+
+SPLITS = ("train", "valid")
+_ID_BYTES = 2
+
+
+@dataclass(frozen=True)
+class SplitJob:
+    """What the split reads; the quota is for all sources together, in bytes of text."""
+
+    kept: tuple[str, ...]
+    sources: tuple[str, ...]
+    quota: int
+    key: int
+
+
+def split_map(job: SplitJob, number: int, output: Output) -> None:
+    """Finds the last document of each source's validation set.
+
+    Two passes over ids and sizes: a histogram, then the documents of the one bin where the quota is reached.
+    """
+    histograms = [order.KeyHistogram.of(np.zeros(0, np.uint64), np.zeros(0, np.int64)) for _ in job.sources]
+    documents = np.zeros(len(job.sources), np.int64)
+    for source, columns in _by_source(job.kept):
+        keys = order.order_keys(columns["doc_id"], job.key)
+        weights = order.KeyHistogram.of(keys, columns["text_bytes"])
+        histograms[source] = order.KeyHistogram.merged([histograms[source], weights])
+    totals = {name: histogram.total for name, histogram in zip(job.sources, histograms, strict=True)}
+    quotas = order.proportional_quotas(totals, job.quota)
+    ends = [order.crossing(histograms[i], quotas[name]) for i, name in enumerate(job.sources)]
+    held: list[list[Columns]] = [[] for _ in job.sources]
+    for source, columns in _by_source(job.kept):
+        end = ends[source]
+        if end is not None:
+            keys = order.order_keys(columns["doc_id"], job.key)
+            held[source].append(take(columns | {"key": keys}, end.holds(keys)))
+    cuts: list[order.Cut | None] = []
+    for source, end in enumerate(ends):
+        found = concat(held[source])
+        quota = quotas[job.sources[source]]
+        cuts.append(end and order.cut(found["key"], found["doc_id"], found["text_bytes"], end, quota))
+    for source, columns in _by_source(job.kept):
+        keys = order.order_keys(columns["doc_id"], job.key)
+        documents[source] += int(order.in_validation(keys, columns["doc_id"], cuts[source]).sum())
+    ids = b"".join(cut.doc_id if cut else bytes(16) for cut in cuts)
+    output.write(
+        "split.arrow",
+        {
+            "source": np.arange(len(cuts), dtype=np.uint16),
+            "quota_bytes": np.array([quotas[name] for name in job.sources], np.int64),
+            "documents": documents,
+            "bytes": np.array([cut.weight if cut else 0 for cut in cuts], np.int64),
+            "last_key": np.array([cut.key if cut else 0 for cut in cuts], np.uint64),
+            "last_doc_id": np.frombuffer(ids, np.uint8).reshape(-1, 16),
+        },
+    )
+
+
+def _by_source(kept: tuple[str, ...]) -> Iterator[tuple[int, Columns]]:
+    """Ids and sizes of the kept documents, batch by batch, each of one source."""
+    for url in kept:
+        for columns in read_part(url, ["doc_id", "source", "text_bytes"]):
+            for source in np.unique(columns["source"]).tolist():
+                yield source, take(columns, columns["source"] == source)
+
+
+def _read_cuts(url: str) -> list[order.Cut | None]:
+    """Where validation ends, per source."""
+    columns = concat(read_part(url))
+    rows = zip(columns["documents"], columns["last_key"], columns["last_doc_id"], columns["bytes"], strict=True)
+    return [order.Cut(int(key), last.tobytes(), int(size)) if count else None for count, key, last, size in rows]
+
+
+@dataclass(frozen=True)
+class EncodeJob:
+    """What encoding reads."""
+
+    blocks: Blocks
+    kept: tuple[str, ...]
+    split: str
+    vocabulary: str
+    encoder: str
+    split_key: int
+    order_key: int
+
+
+def encode_map(job: EncodeJob, number: int, output: Output) -> None:
+    """Writes the ids of every kept document of a group of blocks, end-of-document ids included."""
+    encoder, vocabulary = choose_encoder(job.encoder), load_vocabulary(job.vocabulary)
+    cuts = _read_cuts(job.split)
+    with output.part("tokens.arrow") as part:
+        for kept in read_part(job.kept[number]):
+            if not len(kept["row"]):
+                part.write(_encoded(kept, Tokens(np.zeros(0, np.uint16), np.zeros(1, np.int64)), cuts, job))
+                continue
+            for row, texts in job.blocks.read_text(int(kept["block"][0])):
+                chosen = np.flatnonzero(np.isin(row, kept["row"]))
+                tokens = encode_documents(encoder, vocabulary, texts.take(chosen))
+                found = take(kept, np.searchsorted(kept["row"], row[chosen]))
+                part.write(_encoded(found, tokens, cuts, job))
+                output.tick(int(found["text_bytes"].sum()), len(chosen))
+        output.parts.append(part.close())
+
+
+def _encoded(kept: Columns, tokens: Tokens, cuts: list[order.Cut | None], job: EncodeJob) -> Columns:
+    """Documents with their ids, their split and their order key."""
+    split_keys = order.order_keys(kept["doc_id"], job.split_key)
+    valid = np.zeros(len(split_keys), np.uint8)
+    for source in np.unique(kept["source"]).tolist():
+        mine = np.flatnonzero(kept["source"] == source)
+        valid[mine] = order.in_validation(split_keys[mine], kept["doc_id"][mine], cuts[source])
+    return kept | {
+        "split": valid,
+        "key": order.order_keys(kept["doc_id"], job.order_key),
+        "tokens": tokens.lengths,
+        "ids": Texts(tokens.ids.astype("<u2", copy=False).view(np.uint8), tokens.offsets * _ID_BYTES),
+    }
+
+
+def describe(vocabulary: Vocabulary, behaviour: str) -> dict[str, Any]:
+    """What the manifest says of a vocabulary; an id that an order does not have is null."""
+    return {
+        "name": vocabulary.name,
+        "size": vocabulary.size,
+        "padded_size": vocabulary.padded_size,
+        "bos": vocabulary.bos,
+        "eos": vocabulary.eos,
+        "pad": vocabulary.pad,
+        "unk": vocabulary.unk,
+        "end_of_document": vocabulary.end_of_document,
+        "files": dict(vocabulary.files),
+        "behaviour": behaviour,
+    }
+
+
+@dataclass(frozen=True)
+class LayoutJob:
+    """What the layout reads; the limit is for a shard's .bin, in bytes."""
+
+    encoded: tuple[str, ...]
+    sources: tuple[str, ...]
+    limit: int
+
+
+def layout_map(job: LayoutJob, number: int, output: Output) -> None:
+    """Counts the shards of each source and split: the fewest of which none is over the limit."""
+    histograms: dict[tuple[int, int], order.KeyHistogram] = {}
+    for url in job.encoded:
+        for columns in read_part(url, ["source", "split", "key", "tokens"]):
+            cell = columns["source"].astype(np.int64) * len(SPLITS) + columns["split"]
+            for value in np.unique(cell).tolist():
+                mine = cell == value
+                weights = order.KeyHistogram.of(columns["key"][mine], columns["tokens"][mine] * _ID_BYTES)
+                before = histograms.get(divmod(value, len(SPLITS)))
+                merged = order.KeyHistogram.merged([before, weights]) if before else weights
+                histograms[divmod(value, len(SPLITS))] = merged
+    cells = sorted(histograms)
+    counts = [order.shard_count(histograms[cell], job.limit) for cell in cells]
+    output.write(
+        "layout.arrow",
+        {
+            "source": np.array([source for source, _ in cells], np.uint16),
+            "split": np.array([split for _, split in cells], np.uint8),
+            "shards": np.array(counts, np.int64),
+        },
+    )
+
+
+@dataclass(frozen=True)
+class ShardPlan:
+    """One shard to be: `<source>-00000`, or `<source>-valid-00000`; the number-th of so many key ranges."""
+
+    source: int
+    split: int
+    number: int
+    of: int
+    name: str
+
+
+def read_layout(url: str, sources: tuple[str, ...]) -> tuple[ShardPlan, ...]:
+    """Every shard of a layout, in order."""
+    layout = concat(read_part(url))
+    plans = []
+    for source, split, count in zip(
+        *(layout[name].tolist() for name in ("source", "split", "shards")), strict=True
+    ):
+        stem = sources[source] + ("-valid" if SPLITS[split] == "valid" else "")
+        plans += [ShardPlan(source, split, number, count, f"{stem}-{number:05d}") for number in range(count)]
+    return tuple(plans)
+
+
+@dataclass(frozen=True)
+class ShardsJob:
+    """What the shards are made of."""
+
+    encoded: tuple[str, ...]
+    sources: tuple[str, ...]
+    plans: tuple[ShardPlan, ...]
+
+
+def shards_map(job: ShardsJob, number: int, output: Output) -> None:
+    """Sends each document to its shard."""
+    first = {(plan.source, plan.split): index - plan.number for index, plan in enumerate(job.plans)}
+    of = {(plan.source, plan.split): plan.of for plan in job.plans}
+    for columns in read_part(job.encoded[number]):
+        shard = np.zeros(len(columns["key"]), np.int64)
+        cell = columns["source"].astype(np.int64) * len(SPLITS) + columns["split"]
+        for value in np.unique(cell).tolist():
+            mine, place = np.flatnonzero(cell == value), divmod(value, len(SPLITS))
+            shard[mine] = first[place] + order.shard_of(columns["key"][mine], of[place])
+        output.emit(shard, columns)
+
+
+def shards_reduce(job: ShardsJob, partition: int, blocks: Iterator[Columns], output: Output) -> None:
+    """Writes a shard and its placement: documents in the order of their keys, then of their ids."""
+    plan = job.plans[partition]
+    documents = concat(blocks) or _no_documents()
+    documents = take(documents, np.lexsort([*fixed_key(documents["doc_id"]), documents["key"]]))
+    lengths: NDArray[np.int64] = documents["tokens"]
+    ids: Texts = documents["ids"]
+    tokens = Tokens(np.ascontiguousarray(ids.data).view("<u2"), ids.offsets // _ID_BYTES)
+    facts = write_shard(output.url(plan.name), [tokens])
+    output.parts += [
+        PartFacts(f"{plan.name}.bin", facts.documents, facts.bin_sha256, facts.bin_sha256, facts.bin_bytes),
+        PartFacts(f"{plan.name}.idx", facts.documents, facts.idx_sha256, facts.idx_sha256, facts.idx_bytes),
+    ]
+    with output.named_part(f"{plan.name}.placement.parquet") as part:
+        part.write(placement_columns(documents, lengths))
+        output.parts.append(part.close())
+    output.counts[f"shard/{plan.name}/documents"] += facts.documents
+    output.counts[f"shard/{plan.name}/tokens"] += facts.tokens
+    name = job.sources[plan.source]
+    output.counts[f"placed/{name}/documents"] += facts.documents
+    output.counts[f"placed/{name}/text_bytes"] += int(documents["text_bytes"].sum())
+    output.tick(int(documents["text_bytes"].sum()), facts.documents)
+
+
+def _no_documents() -> Columns:
+    """The documents of a key range that holds none."""
+    numbers = {name: np.zeros(0, np.int64) for name in ("record", "offset", "raw_bytes", "text_bytes", "tokens")}
+    small = {name: np.zeros(0, np.uint32) for name in ("block", "row", "blob")}
+    ids = {"doc_id": np.zeros((0, 16), np.uint8), "key": np.zeros(0, np.uint64), "ids": Texts.from_list([])}
+    return numbers | small | ids
