@@ -32,8 +32,8 @@ BIN_BITS: Final = 16
 _BINS: Final = 1 << BIN_BITS
 _BIN_SHIFT: Final = np.uint64(64 - BIN_BITS)
 
-# Unpublished: our choice. With two rounds 250 of 65,537 numbers keep their successor, with four 1.9, with six 1, as in
-# a random permutation. Luby and Rackoff (SIAM J. Comput. 17, 1988) ask for four, of ideal round functions.
+# Unpublished: our choice. With two rounds 250 of 65,537 numbers keep their successor, with four 1.9, with six 1, as
+# in a random permutation. Luby and Rackoff (SIAM J. Comput. 17, 1988) ask for four, of ideal round functions.
 PERMUTATION_ROUNDS: Final = 6
 
 

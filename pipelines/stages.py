@@ -9,8 +9,8 @@
     split, encode, layout, shards  validation, tokens, shards
 
 Each stage is a map over tasks, perhaps an exchange by key and a reduce per partition; the exchanges are, in order:
-thread, blob, thread | text digest, block, band key, block of b, block of a | block | shard. Tasks and partitions are
-functions of the inputs alone: engines and workers cannot move a byte.
+thread, blob, thread | text digest, block, band key, block of b, block of a | block | shard. Tasks and partitions
+are functions of the inputs alone: engines and workers cannot move a byte.
 """
 
 from __future__ import annotations
@@ -214,13 +214,12 @@ def near_duplicates(build: Build, read: Sequence[Sealed], blocks: Blocks, exact:
         partitions=partitions,
         reduce=duplicates.candidates_reduce,
     )
-    verify = [blocks, chosen.ngram, chosen.threshold_percent]
     pairs = candidates.urls("pairs.arrow")
     shingle_sets = build.stage(
         "shingles",
         rules=rules,
         inputs=[*text, candidates.digest],
-        job=duplicates.VerifyJob(verify[0], tuple(pairs), verify[1], verify[2]),
+        job=duplicates.VerifyJob(blocks, tuple(pairs), chosen.ngram, chosen.threshold_percent),
         tasks=len(pairs),
         map=duplicates.shingles_map,
         partitions=blocks.groups,
@@ -231,7 +230,7 @@ def near_duplicates(build: Build, read: Sequence[Sealed], blocks: Blocks, exact:
         "evidence",
         rules=rules,
         inputs=[*text, shingle_sets.digest],
-        job=duplicates.VerifyJob(verify[0], tuple(sets), verify[1], verify[2]),
+        job=duplicates.VerifyJob(blocks, tuple(sets), chosen.ngram, chosen.threshold_percent),
         tasks=len(sets),
         map=duplicates.evidence_map,
         partitions=blocks.groups,

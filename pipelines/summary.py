@@ -1,4 +1,4 @@
-"""What a person sees when a build is done: a table per source, what was not chosen, where it lies, what to try next."""
+"""What a person sees when a build is done: a table per source, what was not chosen, where it lies, what is next."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from corpus.reddit_chains import ChainRule, Nodes, longest_chains
 from numpy.typing import NDArray
 
 from corpus.document import DOC_ID_BYTES, Texts, document_id
@@ -24,7 +25,6 @@ from corpus.part import read_part
 from corpus.readers.record import Lines
 from corpus.readers.reddit import COMMENT, SUBMISSION, base36, parse
 from corpus.recipe import Input, Recipe
-from corpus.reddit_chains import ChainRule, Nodes, longest_chains
 from corpus.source import Blob
 from corpus.table import Columns, concat, row_count, take
 from pipelines.stage import Output
@@ -95,7 +95,7 @@ def threads_map(job: RedditJob, number: int, output: Output) -> None:
             if len(broken):
                 _add_damaged(job, blob_number, lines, posts.damage, broken, writer)
                 count_documents(output, name, len(broken), int(lines.raw_bytes[broken].sum()))
-            nodes = {
+            nodes: Columns = {
                 "thread": posts.thread,
                 "kind": posts.kind,
                 "id": posts.id,
@@ -171,7 +171,7 @@ def bodies_map(job: PartsJob, number: int, output: Output) -> None:
     """Sends the numbers of the chosen records to their blob."""
     blobs = np.array(job.reddit.numbers)
     for columns in read_part(job.parts[number]):
-        output.emit(np.searchsorted(blobs, columns["blob"]), {"record": columns["record"]})
+        output.emit(np.searchsorted(blobs, columns["blob"]).astype(np.int64), {"record": columns["record"]})
 
 
 def bodies_reduce(job: PartsJob, partition: int, blocks: Iterator[Columns], output: Output) -> None:

@@ -64,7 +64,7 @@ def split_map(job: SplitJob, number: int, output: Output) -> None:
     for source, end in enumerate(ends):
         found = concat(held[source])
         quota = quotas[job.sources[source]]
-        cuts.append(end and order.cut(found["key"], found["doc_id"], found["text_bytes"], end, quota))
+        cuts.append(order.cut(found["key"], found["doc_id"], found["text_bytes"], end, quota) if end else None)
     for source, columns in _by_source(job.kept):
         keys = order.order_keys(columns["doc_id"], job.key)
         documents[source] += int(order.in_validation(keys, columns["doc_id"], cuts[source]).sum())

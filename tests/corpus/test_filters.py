@@ -146,4 +146,6 @@ def test_output_moves_only_with_the_version() -> None:
         str(int(d)) for d in (Drop.KEPT, *FILTER_VERSIONS)
     }
     assert set(FILTER_VERSIONS.values()) == {1}, "freeze the digest of the new versions here"
-    assert hashlib.sha256(values.encode()).hexdigest()[:16] == "1a3ca99ea5c59716", "a filter moved: bump its version"
+    assert hashlib.sha256(values.encode()).hexdigest()[:16] == "1a3ca99ea5c59716", (
+        "a filter moved: bump its version"
+    )
