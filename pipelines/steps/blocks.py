@@ -13,7 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from corpus import storage
 from corpus.document import Texts
+from corpus.manifest import Manifest
 from corpus.part import read_part
 from corpus.table import Columns, concat, row_count, take
 from pipelines.stage import Output, Sealed
@@ -22,6 +24,7 @@ BLOCK_TEXT_BYTES = 32 << 20  # unpublished: our choice; bounds what a task holds
 BATCH_TEXT_BYTES = 4 << 20  # design: kernels work on batches of 1-4 MB
 MAX_GROUPS = 4096  # partitions of an exchange by block; bounds the number of spill streams
 
+BLOCK_STAGES = ("documents", "threads", "chains")  # the stages that write blocks, in their order
 ROWS, TEXT, COMMENTS = ".rows.arrow", ".text.arrow", ".comments.arrow"
 
 
@@ -38,6 +41,18 @@ class Blocks:
         rows = [url for stage in stages for url in stage.urls(ROWS)]
         text = [url for stage in stages for url in stage.urls(TEXT)]
         return cls(tuple(rows), tuple(text))
+
+    @classmethod
+    def sealed_in(cls, store: str, manifest: Manifest) -> Blocks:
+        """The blocks of a sealed corpus, numbered as its build numbered them."""
+        found: dict[str, list[str]] = {ROWS: [], TEXT: []}
+        for stage in manifest.stages:
+            folder = manifest.stage_folder(store, stage.name)
+            for part in stage.parts if stage.name in BLOCK_STAGES else ():
+                for ending, urls in found.items():
+                    if part.name.endswith(ending):
+                        urls.append(storage.join(folder, part.name))
+        return cls(tuple(found[ROWS]), tuple(found[TEXT]))
 
     @property
     def group_size(self) -> int:

@@ -1,0 +1,227 @@
+"""From a token back to its record: shard -> document -> ledger row -> file, record, offset -> the raw record.
+
+The document's id is a digest of its raw record: where the sources are at hand, the record read there proves itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from corpus.readers.parquet import read_parquet
+
+from corpus import storage
+from corpus.document import Texts, document_id
+from corpus.drops import Drop
+from corpus.errors import IntegrityError, SourceError
+from corpus.manifest import Manifest, load_manifest, read_ref
+from corpus.part import read_part
+from corpus.provenance import Placed, find_shard, locate
+from corpus.readers.container import decompress
+from corpus.readers.record import Lines
+from corpus.readers.reddit import base36, parse
+from corpus.recipe import Input
+from corpus.shard import Shard
+from corpus.table import Columns, concat, take
+from corpus.tokenizer import load_vocabulary
+from pipelines.steps.blocks import COMMENTS, ROWS, Blocks
+from pipelines.steps.reading import read_line_batches, read_records
+
+_REDDIT_KIND = {1: "t1_", 3: "t3_"}
+
+
+@dataclass(frozen=True)
+class RawRecord:
+    """One record of a source: its file, its place there, and its bytes where the sources are at hand."""
+
+    path: str
+    record: int
+    offset: int
+    raw_bytes: int
+    name: str
+    raw: bytes | None
+
+
+@dataclass(frozen=True)
+class Trace:
+    """All that is known of the document that holds a token.
+
+    Attributes:
+        placed: Its place in the shard.
+        token: The token asked for, its bytes, and how many bytes of the document stand before it.
+        source: The source's name, title and licence.
+        rules: What the filters measured.
+        text: The normalised text.
+        records: Its raw records: one, or a chain's comments in order.
+        proved: Whether the records' bytes give the document's id; None where the sources are not at hand.
+    """
+
+    placed: Placed
+    token: tuple[int, bytes, int]
+    source: tuple[str, str, str]
+    rules: dict[str, int]
+    text: bytes
+    records: list[RawRecord]
+    proved: bool | None
+
+
+def trace(ref: str, address: str, data: str | None) -> Trace:
+    """Follows `<shard>:<token>` to its source.
+
+    Args:
+        ref: For instance build/refs/sample/1.0.0.
+        address: A shard's name and a token's position in it.
+        data: The folder of the raw files, or None.
+
+    Raises:
+        SourceError: No such ref, shard or token; or a raw file is missing.
+        IntegrityError: The store contradicts itself.
+    """
+    store, digest = read_ref(ref)
+    manifest = load_manifest(store, digest)
+    name, colon, position = address.rpartition(":")
+    if not colon or not position.isdecimal():
+        raise SourceError("this is no token", where=address, remedy="write it as <shard>:<position>")
+    shard = find_shard(manifest, name)
+    placed = locate(manifest, store, shard, int(position))
+    blocks = Blocks.sealed_in(store, manifest)
+    row = take(blocks.read_rows(placed.block), np.array([placed.row]))
+    if row["doc_id"][0].tobytes().hex() != placed.doc_id or row["drop"][0] != Drop.KEPT:
+        raise IntegrityError(
+            "placement and ledger disagree", where=address, remedy="run audit.py verify on this corpus"
+        )
+    source = manifest.recipe.source[int(row["source"][0])]
+    records = _records(manifest, blocks, placed)
+    proved = None
+    if data is not None:
+        records = [_fetch(manifest, data, record) for record in records]
+        proved = _identity(source.name, manifest, records) == placed.doc_id
+    return Trace(
+        placed=placed,
+        token=_token(store, manifest, name, int(position), placed),
+        source=(source.name, source.title, source.licence),
+        rules={n: int(row[n][0]) for n in ("words", "letters_percent", "repeated_lines_percent", "repairs")},
+        text=_text(blocks, placed),
+        records=records,
+        proved=proved,
+    )
+
+
+def _token(store: str, manifest: Manifest, name: str, position: int, placed: Placed) -> tuple[int, bytes, int]:
+    shard = Shard.open(storage.join(manifest.stage_folder(store, "shards"), name))
+    vocabulary = load_vocabulary(manifest.recipe.tokens.vocabulary)
+    before = vocabulary.decode(shard.tokens[placed.first_token : position])
+    return int(shard.tokens[position]), vocabulary.decode(shard.tokens[position : position + 1]), len(before)
+
+
+def _text(blocks: Blocks, placed: Placed) -> bytes:
+    for rows, texts in blocks.read_text(placed.block):
+        found = np.flatnonzero(rows == placed.row)
+        if len(found):
+            return texts[int(found[0])]
+    raise IntegrityError(
+        "the block has no text for this document", where=placed.doc_id, remedy="run audit.py verify on this corpus"
+    )
+
+
+def _records(manifest: Manifest, blocks: Blocks, placed: Placed) -> list[RawRecord]:
+    """The record of a document, or the comments of a chain."""
+    blob = manifest.blobs[placed.blob]
+    if _input_of(manifest, blob.path).reader != "reddit":
+        return [RawRecord(blob.path, placed.record, placed.offset, placed.raw_bytes, "", None)]
+    comments = concat(read_part(blocks.rows[placed.block].removesuffix(ROWS) + COMMENTS))
+    mine: Columns = take(comments, comments["row"] == placed.row)
+    columns = zip(
+        *(mine[n].tolist() for n in ("blob", "record", "offset", "raw_bytes", "kind", "id")), strict=True
+    )
+    return [
+        RawRecord(manifest.blobs[blob].path, record, offset, size, _REDDIT_KIND[kind] + base36(own), None)
+        for blob, record, offset, size, kind, own in columns
+    ]
+
+
+def _input_of(manifest: Manifest, path: str) -> Input:
+    name = next(blob.input for blob in manifest.blobs if blob.path == path)
+    return next(entry for entry in manifest.recipe.input if entry.name == name)
+
+
+def _fetch(manifest: Manifest, data: str, record: RawRecord) -> RawRecord:
+    """Reads a record out of its file: a scan from the start, for compressed streams cannot be entered elsewhere."""
+    for number, raw in _raw_records(manifest, data, record.path):
+        if number == record.record:
+            return RawRecord(record.path, record.record, record.offset, record.raw_bytes, record.name, raw)
+    raise IntegrityError(
+        "the file has no such record",
+        where=f"{record.path}, record {record.record}",
+        remedy="restore the pinned file",
+    )
+
+
+def _raw_records(manifest: Manifest, data: str, path: str) -> Iterator[tuple[int, bytes]]:
+    entry, limit = _input_of(manifest, path), manifest.recipe.max_record_bytes
+    with storage.open_input(storage.join(data, path)) as file:
+        if entry.reader in ("pile", "jsonl", "reddit"):
+            for lines in read_line_batches(decompress(file, path), limit):
+                yield from zip(lines.number.tolist(), lines.raw, strict=True)
+            return
+        if entry.reader == "parquet":
+            batches = read_parquet(file, path, text_field=entry.text_field, label_field=entry.label_field or None)
+        else:
+            batches = read_records(entry, decompress(file, path), limit)
+        for records in batches:
+            yield from zip(records.number.tolist(), records.raw, strict=True)
+
+
+def _identity(source: str, manifest: Manifest, records: list[RawRecord]) -> str:
+    """The document id that the raw records give, as hex."""
+    raws = [record.raw or b"" for record in records]
+    if not records[0].name:
+        return document_id(source, f"{records[0].path}:{records[0].record}", raws[0]).hex()
+    thread = base36(int(parse(_first_line(records[0])).thread[0]))
+    key = f"t3_{thread}:{','.join(record.name for record in records)}"
+    return document_id(source, key, b"".join(hashlib.sha256(raw).digest() for raw in raws)).hex()
+
+
+def _first_line(record: RawRecord) -> Lines:
+    one = np.array([record.record]), np.array([record.offset]), np.array([record.raw_bytes])
+    return Lines(one[0], one[1], Texts.from_list([record.raw or b""]), one[2], np.zeros(1, np.uint8))
+
+
+def describe(found: Trace, address: str) -> str:
+    """The trace as a person reads it; raw bytes are cut short and control characters are shown, not sent."""
+    token, token_bytes, before = found.token
+    name, title, licence = found.source
+    values = ", ".join(f"{label.replace('_', ' ')} {value}" for label, value in found.rules.items())
+    lines = [
+        f"token      {address}: id {token}, {_shown(token_bytes, 40)}",
+        f"document   {found.placed.doc_id}, number {found.placed.number} of its shard, tokens "
+        f"{found.placed.first_token}..{found.placed.first_token + found.placed.tokens - 1}",
+        f"text       {len(found.text):,} bytes; the token stands at byte {before:,}: "
+        f"{_shown(found.text[max(0, before - 60) : before + 60], 200)}",
+        f"measured   {values}",
+        f"source     {name} ({title or 'no title'}), licence {licence}",
+    ]
+    for record in found.records[:20]:
+        lines.append(
+            f"record     {record.path}, record {record.record:,} {record.name}, "
+            f"{record.raw_bytes:,} bytes at {record.offset:,} of its uncompressed stream"
+        )
+        if record.raw is not None:
+            lines.append(f"           {_shown(record.raw, 160)}")
+    if len(found.records) > 20:
+        lines.append(f"           and {len(found.records) - 20:,} more comments of the chain")
+    lines.append(
+        {
+            None: "proof      not tried: name the folder of the raw files with --data to read the record itself",
+            True: "proof      the raw records give this document id: this is where the token is from",
+            False: "proof      FAILED: the raw records there do not give this document id",
+        }[found.proved]
+    )
+    return "\n".join(lines)
+
+
+def _shown(data: bytes, limit: int) -> str:
+    text = data.decode("utf-8", "replace")
+    return repr(text[:limit]) + (" ..." if len(text) > limit else "")
