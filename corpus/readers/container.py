@@ -22,8 +22,8 @@ import zstandard
 
 from corpus.errors import DamagedContainerError, SourceError
 
-CHUNK_BYTES = 4 * 2**20
-"""About what one chunk of content holds. Unpublished: our choice."""
+CHUNK_BYTES = 2**20
+"""About what one chunk of content holds. Unpublished: our choice; 4 MiB measured a fifth slower, in page faults."""
 
 MAX_WINDOW_BYTES = 2**31
 """The largest zstd window, and xz memory, accepted: 2 GiB, for Pushshift's dumps are written with `--long=31`."""
@@ -43,7 +43,7 @@ class Hasher(Protocol):
 
 
 def decompress(file: IO[bytes], name: str, hasher: Hasher | None = None) -> Iterator[bytes]:
-    """The content of a file, in chunks of about 4 MiB, in bounded memory whatever the ratio.
+    """The content of a file, in chunks of about 1 MiB, in bounded memory whatever the ratio.
 
     Everything decoded before the damage is given before the error is raised.
 

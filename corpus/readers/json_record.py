@@ -1,0 +1,93 @@
+"""From lines to records where each line is one JSON object; what is taken of the object is the format's to say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import orjson
+
+from corpus.document import Texts
+from corpus.drops import Drop
+from corpus.readers.record import Lines, Records
+from corpus.readers.repair import repair_surrogate_escapes, repair_utf8
+
+JsonObject = dict[str, object]
+
+
+class Extract(NamedTuple):
+    """What a format takes of one object: the text and the source label, or why it cannot be had."""
+
+    text: str = ""
+    label: str = ""
+    damage: Drop = Drop.KEPT
+
+
+def read_objects(lines: Iterable[Lines], extract: Callable[[JsonObject], Extract]) -> Iterator[Records]:
+    """A record a line: `Drop.BROKEN_JSON` where it is not one JSON object, else what `extract` makes of it.
+
+    `repairs` counts over the whole line, whichever of its fields needed them.
+    """
+    for batch in lines:
+        yield _records(batch, extract)
+
+
+def parse_object(line: bytes | memoryview) -> tuple[JsonObject | None, int]:
+    """The JSON object of a line, and the characters repaired to read it; None where it is no JSON object.
+
+    The grammar is RFC 8259's as orjson has it: no NaN, no trailing comma, at most 1,024 levels deep, the last of
+    duplicate names. Only a line which that refuses is repaired, and then tried once more.
+    """
+    try:
+        parsed, repairs = orjson.loads(line), 0
+    except orjson.JSONDecodeError:
+        repaired, bad_bytes = repair_utf8(bytes(line))
+        repaired, lone_surrogates = repair_surrogate_escapes(repaired)
+        repairs = bad_bytes + lone_surrogates
+        try:
+            parsed = orjson.loads(repaired) if repairs else None
+        except orjson.JSONDecodeError:
+            parsed = None
+    return (parsed, repairs) if isinstance(parsed, dict) else (None, 0)
+
+
+def string_at(parsed: JsonObject, path: Sequence[str]) -> str | Drop:
+    """The string at a path of names, or `Drop.MISSING_FIELD` or `Drop.WRONG_TYPE`."""
+    value: object = parsed
+    for name in path:
+        if not isinstance(value, dict):
+            return Drop.WRONG_TYPE
+        if name not in value:
+            return Drop.MISSING_FIELD
+        value = value[name]
+    return value if isinstance(value, str) else Drop.WRONG_TYPE
+
+
+def _records(lines: Lines, extract: Callable[[JsonObject], Extract]) -> Records:
+    texts = [b""] * len(lines)
+    labels = [""] * len(lines)
+    damage = lines.damage.copy()
+    repairs = np.zeros(len(lines), np.int32)
+    packed = lines.raw.data.data
+    for row, (start, stop) in enumerate(pairwise(lines.raw.offsets.tolist())):
+        if damage[row]:
+            continue
+        parsed, repairs[row] = parse_object(packed[start:stop])
+        if parsed is None:
+            damage[row] = Drop.BROKEN_JSON
+            continue
+        text, labels[row], damage[row] = extract(parsed)
+        texts[row] = text.encode()
+    return Records(
+        number=lines.number,
+        offset=lines.offset,
+        raw=lines.raw,
+        raw_bytes=lines.raw_bytes,
+        label=labels,
+        text=Texts.from_list(texts),
+        damage=damage,
+        repairs=repairs,
+        skipped=lines.skipped,
+    )
