@@ -32,8 +32,8 @@ BIN_BITS: Final = 16
 _BINS: Final = 1 << BIN_BITS
 _BIN_SHIFT: Final = np.uint64(64 - BIN_BITS)
 
-# Unpublished: our choice. With two rounds 250 of 65,537 numbers keep their successor, with four 1.9, with six 1, as
-# in a random permutation. Luby and Rackoff (SIAM J. Comput. 17, 1988) ask for four, of ideal round functions.
+# Unpublished: our choice. With two rounds 250 of 65,537 numbers keep their successor, with four 1.9, with six 1,
+# as in a random permutation. Luby and Rackoff (SIAM J. Comput. 17, 1988) ask for four, of ideal round functions.
 PERMUTATION_ROUNDS: Final = 6
 
 
@@ -130,7 +130,8 @@ class Crossing:
 
     def holds(self, keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """bool[n], which documents lie in the bin, and so must be shown to `cut`."""
-        return np.equal(keys >> _BIN_SHIFT, np.uint64(self.bin))
+        inside: NDArray[np.bool_] = (keys >> _BIN_SHIFT) == np.uint64(self.bin)
+        return inside
 
 
 @dataclass(frozen=True)
@@ -231,7 +232,9 @@ def shard_count(histogram: KeyHistogram, limit: int) -> int:
     bins_before[histogram.bins + 1] = 1
     np.cumsum(weight_before, out=weight_before)
     np.cumsum(bins_before, out=bins_before)
-    for count in range(max(1, -(-histogram.total // limit)), _BINS):
+    # No shard answers for more than the limit, once a bin that exceeds it counts as full.
+    least = -(-int(np.minimum(histogram.weights, limit).sum()) // limit)
+    for count in range(max(1, least), _BINS):
         firsts = -(-np.arange(count + 1) * _BINS // count)  # the first bin of each shard
         too_full = (np.diff(weight_before[firsts]) > limit) & (np.diff(bins_before[firsts]) > 1)
         if not too_full.any():
@@ -242,9 +245,9 @@ def shard_count(histogram: KeyHistogram, limit: int) -> int:
 class Permutation:
     """A keyed bijection of [0, n), in closed form both ways: no table, and any part of it in any order.
 
-    A number is written as (left, right) with left < a and right < b, where a and b are equal or nearly so and a * b
-    is less than n + sqrt(n) + 1. Rounds add a hash of one half to the other, in turn: a balanced Feistel network.
-    What leaves [0, n) is sent through again until it is back (cycle walking), which is rare.
+    A number is written as (left, right) with left < a and right < b, where a and b are equal or nearly so and
+    a * b < n + sqrt(n) + 1. Rounds add a hash of one half to the other, in turn: a balanced Feistel network. What
+    leaves [0, n) is sent through again until it is back (cycle walking), which is rare.
 
     Args:
         n: How many, 1 to 2**40.

@@ -237,9 +237,10 @@ def _opt_entries(data: bytes, where: str) -> dict[str, int]:
         raise refuse("it is not a JSON object")
     fixed = _OPT_SPECIALS | _OPT_FILLERS | {_END_OF_TEXT: _OPT_END_OF_TEXT}
     expected = set(gpt2_spellings()) | fixed.keys()
-    if entries.keys() != expected:
-        surplus = sorted(entries.keys() - expected)[:1] or sorted(expected - entries.keys())[:1]
-        raise refuse(f"it has {len(entries):,} entries, not {len(expected):,}, or others: see {surplus[0]!r}")
+    if missing := expected - entries.keys():
+        raise refuse(f"{len(missing):,} of its {len(expected):,} tokens are missing, one of them {min(missing)!r}")
+    if surplus := entries.keys() - expected:
+        raise refuse(f"it has {len(surplus):,} tokens too many, one of them {min(surplus)!r}")
     for token, number in fixed.items():
         if entries[token] != number:
             raise refuse(f"{token} is {entries[token]!r}, not {number}")
