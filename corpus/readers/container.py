@@ -23,7 +23,7 @@ import zstandard
 from corpus.errors import DamagedContainerError, SourceError
 
 CHUNK_BYTES = 2**20
-"""About what one chunk of content holds. Unpublished: our choice; 4 MiB measured a fifth slower, in page faults."""
+"""About what one chunk of content holds. Unpublished: our choice; 4 MiB is a fifth slower, in page faults."""
 
 MAX_WINDOW_BYTES = 2**31
 """The largest zstd window, and xz memory, accepted: 2 GiB, for Pushshift's dumps are written with `--long=31`."""

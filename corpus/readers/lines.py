@@ -20,7 +20,7 @@ MAX_RECORD_BYTES = 64 * 2**20
 """A longer record is not held in memory, and is a row of the ledger. Unpublished: our choice."""
 
 BATCH_BYTES = 2**20
-"""About what one batch of records holds. Unpublished: our choice; 4 MiB measured a fifth slower, in page faults."""
+"""About what one batch of records holds. Unpublished: our choice; 4 MiB is a fifth slower, in page faults."""
 
 UTF8_BOM = b"\xef\xbb\xbf"
 
