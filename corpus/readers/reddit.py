@@ -54,6 +54,7 @@ TOMBSTONES = frozenset(
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _LAST_ID = 2**64 - 1
+_LAST_SHIFTED = np.uint64(_LAST_ID // 36)  # times 36 it is still below 2**64
 _DEEPEST = 1024  # orjson's limit, a constant; msgspec's moves with Python's recursion limit
 
 
@@ -293,7 +294,8 @@ def _read_ids(
         for at in range(start, end):
             digit = _digit(packed[at])
             grown = value * np.uint64(36) + digit
-            if digit == 36 or value > _LAST_ID // 36 or grown < digit:
+            # Past the range the sum wraps round and is smaller than what was added.
+            if digit == 36 or value > _LAST_SHIFTED or grown < digit:
                 sound[row] = False
             value = grown
         number[row] = value
