@@ -106,9 +106,15 @@ class Duplicates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Validation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The held-out split: about 200 MB, in proportion to the sources' sizes (OPT, arXiv 2205.01068 appendix C)."""
+    """The held-out split: about 200 MB, in proportion to the sources' sizes (OPT, arXiv 2205.01068 appendix C).
+
+    Attributes:
+        bytes: Of text, in all.
+        max_percent: Of all text, so that a small corpus is not held out whole (unpublished: our choice).
+    """
 
     bytes: int = 200_000_000
+    max_percent: int = 10
 
 
 class Tokens(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -299,6 +305,8 @@ def _wrong_values(recipe: Recipe) -> Iterator[tuple[str, str]]:
     duplicates = recipe.duplicates
     if not 1 <= duplicates.threshold_percent <= 100:
         yield "duplicates.threshold_percent is not within 1 to 100", "write 95 for a Jaccard of .95"
+    if not 0 <= recipe.validation.max_percent <= 100:
+        yield "validation.max_percent is not within 0 to 100", "write 10 for a tenth"
     if min(duplicates.bands, duplicates.rows, duplicates.ngram) < 1:
         yield "duplicates: bands, rows and ngram are at least 1", "mend [duplicates]"
     if recipe.tokens.shard_bytes < 1 or recipe.validation.bytes < 0 or recipe.max_record_bytes < 1:

@@ -69,8 +69,11 @@ def take(columns: Mapping[str, Column], rows: NDArray[Any]) -> Columns:
 
 
 def concat(tables: Iterable[Mapping[str, Column]]) -> Columns:
-    """The tables one after another; no table at all gives no columns."""
-    batches = [to_batch(table) for table in tables]
+    """The tables one after another, columns in the first one's order; no table at all gives no columns."""
+    batches: list[pa.RecordBatch] = []
+    for table in tables:
+        batch = to_batch(table)
+        batches.append(batch.select(batches[0].schema.names) if batches else batch)
     if not batches:
         return {}
     return from_batch(pa.concat_batches(batches) if len(batches) > 1 else batches[0])

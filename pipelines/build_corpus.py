@@ -117,7 +117,7 @@ def build(options: argparse.Namespace) -> None:
         raise RecipeError("a build needs a worker", where=f"--workers {options.workers}", remedy="give 1 or more")
     recipe, found, lock = _inputs(options)
 
-    from corpus.encoders import choose_encoder
+    from corpus.encoders import best_encoder, choose_encoder
     from corpus.source import check_pins, read_pins
     from pipelines import seal, stages
     from pipelines.driver import Driver
@@ -126,7 +126,8 @@ def build(options: argparse.Namespace) -> None:
     from pipelines.progress import Progress
     from pipelines.summary import summary
 
-    encoder = choose_encoder(options.encoder).name
+    encoder = best_encoder() if options.encoder == "auto" else options.encoder
+    choose_encoder(encoder)  # a wrong name is an error before anything is spent
     progress = Progress()
     started = time.time()
     with lease(options.out), LocalEngine(options.workers, progress.tick) as engine:

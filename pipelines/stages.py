@@ -269,9 +269,9 @@ def make_shards(
     ordering = {"seed": recipe.seed, "order": order.ORDER_VERSION}
     split = build.stage(
         "split",
-        rules=ordering | {"bytes": recipe.validation.bytes},
+        rules=ordering | msgspec.to_builtins(recipe.validation),
         inputs=[ledger.digest],
-        job=tokens.SplitJob(kept, sources, recipe.validation.bytes, split_key),
+        job=tokens.SplitJob(kept, sources, recipe.validation.bytes, recipe.validation.max_percent, split_key),
         tasks=1,
         map=tokens.split_map,
     )

@@ -32,11 +32,12 @@ _ID_BYTES = 2
 
 @dataclass(frozen=True)
 class SplitJob:
-    """What the split reads; the quota is for all sources together, in bytes of text."""
+    """What the split reads; the quota is for all sources together, in bytes of text and in hundredths of it."""
 
     kept: tuple[str, ...]
     sources: tuple[str, ...]
     quota: int
+    max_percent: int
     key: int
 
 
@@ -52,7 +53,7 @@ def split_map(job: SplitJob, number: int, output: Output) -> None:
         weights = order.KeyHistogram.of(keys, columns["text_bytes"])
         histograms[source] = order.KeyHistogram.merged([histograms[source], weights])
     totals = {name: histogram.total for name, histogram in zip(job.sources, histograms, strict=True)}
-    quotas = order.proportional_quotas(totals, job.quota)
+    quotas = order.proportional_quotas(totals, min(job.quota, sum(totals.values()) * job.max_percent // 100))
     ends = [order.crossing(histograms[i], quotas[name]) for i, name in enumerate(job.sources)]
     held: list[list[Columns]] = [[] for _ in job.sources]
     for source, columns in _by_source(job.kept):

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import zstandard
 
-WORDS = [a + b + c for a in "b d f g k l m n p r s t v".split() for b in "a e i o u".split() for c in ("n", "r", "st")]
+WORDS = [
+    a + b + c for a in "b d f g k l m n p r s t v".split() for b in "a e i o u".split() for c in ("n", "r", "st")
+]
 
 RECIPE = """
 name = "tiny"
@@ -70,8 +72,12 @@ def write_pile(folder: Path, draw: random.Random) -> None:
     texts = [prose(draw, 300 + int(draw.random() * 200)) for _ in range(60)]
     names = ["Wikipedia (en)", "Pile-CC", "Github"]
     lines = [json.dumps({"text": text, "meta": {"pile_set_name": names[i % 3]}}) for i, text in enumerate(texts)]
-    second = [json.dumps({"text": near_copy(texts[i], 50), "meta": {"pile_set_name": "Pile-CC"}}) for i in range(12)]
-    second += [json.dumps({"text": texts[i], "meta": json.dumps({"pile_set_name": "Pile-CC"})}) for i in range(20, 30)]
+    second = [
+        json.dumps({"text": near_copy(texts[i], 50), "meta": {"pile_set_name": "Pile-CC"}}) for i in range(12)
+    ]
+    second += [
+        json.dumps({"text": texts[i], "meta": json.dumps({"pile_set_name": "Pile-CC"})}) for i in range(20, 30)
+    ]
     second += [
         '{"text": "broken',
         '{"meta": {"pile_set_name": "Pile-CC"}}',
@@ -112,7 +118,13 @@ def write_reddit(folder: Path, draw: random.Random) -> None:
             parent = parents[int(draw.random() * len(parents))]
             parents.append(f"t1_{_base36(number)}")
             body = "[deleted]" if draw.random() < 0.1 else prose(draw, 30) + " &gt; so"
-            record = {"id": _base36(number), "link_id": link, "parent_id": parent, "body": body, "created_utc": "1"}
+            record = {
+                "id": _base36(number),
+                "link_id": link,
+                "parent_id": parent,
+                "body": body,
+                "created_utc": "1",
+            }
             months[draw.random() < 0.4].append(json.dumps(record, separators=(",", ":")))
     months[1].append(months[0][3])
     orphan = {"id": "zz", "link_id": "t3_zzz", "parent_id": "t1_gone", "body": prose(draw, 40)}

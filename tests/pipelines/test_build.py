@@ -34,7 +34,10 @@ def manifest_of(tiny: Tiny) -> Manifest:
     ("arguments", "env"),
     [
         (["--workers", "2"], {"PYTHONHASHSEED": "1"}),
-        (["--workers", "3"], {"PYTHONHASHSEED": "77", "TZ": "Asia/Kathmandu", "LC_ALL": "tr_TR.UTF-8", "HOME": "/"}),
+        (
+            ["--workers", "3"],
+            {"PYTHONHASHSEED": "77", "TZ": "Asia/Kathmandu", "LC_ALL": "tr_TR.UTF-8", "HOME": "/"},
+        ),
         (["--workers", "1", "--encoder", "tokenizers"], {"TZ": "America/Caracas", "LANG": "C"}),
     ],
     ids=["two workers", "three workers, zone, locale", "the defining encoder"],
@@ -143,7 +146,9 @@ def test_every_record_has_its_verdict(tiny: Tiny) -> None:
         "unknown set": 1,
     }
     assert found["reddit (unreadable)"].dropped["broken json"].documents == 1
-    dropped = {name: {k: v.documents for k, v in found[name].dropped.items()} for name in ("wikipedia", "pile-cc", "own")}
+    dropped = {
+        name: {k: v.documents for k, v in found[name].dropped.items()} for name in ("wikipedia", "pile-cc", "own")
+    }
     # Of twelve near copies, those of the Github originals have nobody to lose to; ten verbatim repeats likewise.
     assert dropped["pile-cc"] == {"empty": 1, "near duplicate": 8, "exact duplicate": 7}
     assert dropped["own"] == {"too few words": 1}
@@ -152,7 +157,16 @@ def test_every_record_has_its_verdict(tiny: Tiny) -> None:
 
 
 def test_the_tables_name_every_source_and_the_next_command(tiny: Tiny) -> None:
-    for word in ("wikipedia", "pile-cc", "own", "reddit", "exact", "near", "not chosen: Github", "the paper keeps"):
+    for word in (
+        "wikipedia",
+        "pile-cc",
+        "own",
+        "reddit",
+        "exact",
+        "near",
+        "not chosen: Github",
+        "the paper keeps",
+    ):
         assert word in tiny.printed
     assert f"audit.py verify {tiny.ref}" in tiny.printed
 
@@ -182,7 +196,9 @@ def test_pins_are_the_lock_of_the_data(tiny: Tiny, tmp_path: Path) -> None:
     victim = data / "pile/train/01.jsonl.zst"
     changed = bytearray(victim.read_bytes())
     changed[-1] ^= 1
-    other = zstandard.ZstdCompressor(level=3).compress(b'{"text": "other", "meta": {"pile_set_name": "Pile-CC"}}\n')
+    other = zstandard.ZstdCompressor(level=3).compress(
+        b'{"text": "other", "meta": {"pile_set_name": "Pile-CC"}}\n'
+    )
     victim.write_bytes(other + b"\0" * 0)
     built = command("build_corpus.py", "--recipe", recipe, "--data", data, "--out", tmp_path / "other")
     assert built.returncode == 2
