@@ -92,7 +92,6 @@ def _normalise_text(data: NDArray[np.uint8], at: int, end: int, out: NDArray[np.
                 kind, width = _classify(data, at, end)
             if kind == _KEPT:
                 if breaks + blanks > 0 and size > out_start:
-                    # Written past `size` at times, never past what was read.
                     out[size] = _LINE_FEED if breaks > 0 else _SPACE
                     size += 1
                     if breaks > 1:
