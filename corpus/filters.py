@@ -124,11 +124,12 @@ def _measure(
     n = len(offsets) - 1
     words, lettered = np.zeros(n, np.int64), np.zeros(n, np.int64)
     lines, repeated = np.zeros(n, np.int64), np.zeros(n, np.int64)
-    hashes = np.empty(1, np.uint64)
+    longest = 0
+    for row in range(n):
+        longest = max(longest, offsets[row + 1] - offsets[row])
+    hashes = np.empty(longest // 2 + 1, np.uint64)  # a line that counts takes a byte and, but for the last, an LF
     for row in range(n):
         text = data[offsets[row] : offsets[row + 1]]
-        if len(hashes) <= len(text) // 2:  # a line that counts takes a byte and, but for the last, an LF
-            hashes = np.empty(len(text) // 2 + 1, np.uint64)
         words[row], lettered[row], lines[row] = _measure_text(text, hashes)
         repeated[row] = _count_repeated(hashes[: lines[row]])
     return words, lettered, lines, repeated

@@ -76,9 +76,9 @@ def _normalise_text(data: NDArray[np.uint8], at: int, end: int, out: NDArray[np.
     size = out_start
     breaks, blanks = 0, 0  # line ends and spaces read since the last kept byte
     while at < end:
-        if breaks == 0 and blanks == 0 and size > out_start:
-            # Both sides stand right behind the same kept byte, so clean blocks can be copied as they are. The
-            # spaces and line ends that close the last one are read again: more may follow them.
+        if size > out_start:
+            # Both sides stand right behind the same kept byte here, so clean blocks can be copied as they are.
+            # The spaces and line ends that close the last one are read again: more may follow them.
             while at + _BLOCK + _LOOK_AHEAD <= end and _copy_if_clean(data, at, out, size):
                 at += _BLOCK
                 size += _BLOCK
@@ -92,7 +92,6 @@ def _normalise_text(data: NDArray[np.uint8], at: int, end: int, out: NDArray[np.
                 kind, width = _classify(data, at, end)
             if kind == _KEPT:
                 if breaks + blanks > 0 and size > out_start:
-                    # Written past `size` at times, never past what was read.
                     out[size] = _LINE_FEED if breaks > 0 else _SPACE
                     size += 1
                     if breaks > 1:

@@ -128,6 +128,10 @@ class TestLaws:
             "\n\nb",
             "&am",
             "p;",
+            "&g",
+            "t;",
+            "&",
+            "lt;",
             "\r",
             "\n",
             "Guten",
@@ -167,13 +171,13 @@ class TestWhitespace:
         text = "".join(f"a{chr(point)}b" for point in scalars)
         assert apply("whitespace", text) == [plain_whitespace(text)]
 
-    @pytest.mark.parametrize(
-        "mark", ["\t", "  ", " \n", "\n ", "\n\n\n", "\r", "\xa0", "\u2009", "\ufeff", "\x85"]
-    )
-    def test_a_mark_at_every_place_of_a_long_clean_text(self, mark: str) -> None:
-        clean = "It was “late”, and\nthe fox – no, the dog – slept.\n\n" * 5
-        marked = [clean[:i] + mark + clean[i:] for i in range(len(clean) + 1)]
-        assert apply("whitespace", *marked) == [plain_whitespace(text) for text in marked]
+    @pytest.mark.parametrize("last", [*"\t\r\0\x7f\x85\xa0\u1680\u2009\u2028\u202f\u205f\u3000\ufeff"])
+    def test_a_gap_at_every_place_of_a_long_clean_text(self, last: str) -> None:
+        gaps = [
+            first + last + end for first in ("", " ", "\n", "\n\n", "“") for end in ("", " ", "\n", "\n\n", "é")
+        ]
+        texts = ["x" * place + gap + "y" * 80 for place in range(200) for gap in gaps]
+        assert apply("whitespace", *texts) == [plain_whitespace(text) for text in texts]
 
     @pytest.mark.parametrize(
         ("before", "after"),
@@ -359,10 +363,17 @@ class TestGutenbergNotices:
             "I cut at the line `*** START OF THE PROJECT GUTENBERG EBOOK` and keep the rest.",
             "[Illustration]\n\nA plate of the Gutenberg press.",
             "Read all of THE SMALL PRINT! And then sign.",
+            "Produced by Project Gutenberg\n" + "and one line more\n" * 8,
         ],
     )
     def test_a_mention_is_no_notice(self, text: str) -> None:
         assert apply("gutenberg-notices", text) == [text]
+
+    def test_a_credit_that_runs_into_a_mark_is_none(self) -> None:
+        assert run(f"Produced by Ann Other\n{PLAIN_END}\n\nDonate!", *RULES) == "Produced by Ann Other"
+
+    def test_a_paragraph_of_eight_lines_is_the_longest_notice(self) -> None:
+        assert run("Produced by Project Gutenberg\n" + "and one line more\n" * 7, *RULES) == ""
 
     def test_what_is_longer_than_a_notice_outlives_a_mark_that_it_quotes(self) -> None:
         article = "Some words on how files are made.\n" * 1000

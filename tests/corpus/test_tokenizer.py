@@ -209,6 +209,15 @@ def test_a_text_alone_gets_the_same_ids_as_in_a_batch(name: str, parts: list[str
     assert ids(name, *parts) == [ids(name, part)[0] for part in parts]
 
 
+def test_forgetting_changes_no_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("gigatoken")
+    monkeypatch.setattr("corpus.encoders._FORGET_AFTER", 20)
+    forgetful = choose_encoder("fast")
+    for start in range(0, len(ATOMS), 5):
+        row = texts(*ATOMS[start : start + 5])
+        assert forgetful.encode(row).ids.tolist() == encoder("tokenizers").encode(row).ids.tolist()
+
+
 @BOTH
 def test_behaviour_is_frozen(name: str) -> None:
     # Moves with the Unicode tables of `tokenizers`: 0.23 has those of Unicode 16.0.
@@ -374,6 +383,7 @@ def test_strip_end_drops_exactly_what_python_does() -> None:
 SPACES = " \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u200a\u2028\u2029\u202f\u205f\u3000"
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(SPACES + "aé\u200b\u0680\u3001") | TEXTS, max_size=6))
 def test_strip_end_is_rstrip(parts: list[str]) -> None:
     assert list(strip_end(texts(*parts))) == [part.rstrip().encode() for part in parts]
