@@ -205,6 +205,8 @@ def _apply(tree: dict[str, Any], override: str) -> None:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()  # A bare word is a string: nobody wants to quote TOML within a shell.
+    if keys == ["version"]:
+        value = text.strip().strip("\"'")  # 2 and 1.0 are versions, not numbers.
     node: Any = tree
     for depth, key in enumerate(keys[:-1]):
         if isinstance(node, list):
