@@ -205,7 +205,7 @@ def describe(found: Trace, address: str) -> str:
     ]
     for record in found.records[:20]:
         lines.append(
-            f"record     {record.path}, record {record.record:,} {record.name}, "
+            f"record     {record.path}, record {' '.join(filter(None, [f'{record.record:,}', record.name]))}, "
             f"{record.raw_bytes:,} bytes at {record.offset:,} of its uncompressed stream"
         )
         if record.raw is not None:
