@@ -55,7 +55,7 @@ TOMBSTONES = frozenset(
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _LAST_ID = 2**64 - 1
 _LAST_SHIFTED = np.uint64(_LAST_ID // 36)  # times 36 it is still below 2**64
-_DEEPEST = 1024  # orjson's limit, a constant; msgspec's moves with Python's recursion limit
+_DEEPEST = 1024  # levels; orjson's own limit
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,12 +117,14 @@ def parse(lines: Lines) -> Posts:
     """
     records: list[_Fields] = []
     damage, repairs = lines.damage.copy(), np.zeros(len(lines), np.int32)
-    for line, suspect in zip(lines.raw, _suspects(lines), strict=True):
-        if not suspect and (len(line) <= 2 * _DEEPEST or line.count(b"[") + line.count(b"{") <= _DEEPEST):
+    for line, is_utf8 in zip(lines.raw, _are_utf8(lines.raw), strict=True):
+        # msgspec checks no UTF-8 in a string that it skips, and its depth limit moves with Python's. A level takes
+        # two bytes, which clears most lines by their length.
+        if is_utf8 and (len(line) < 2 * _DEEPEST or line.count(b"[") + line.count(b"{") < _DEEPEST):
             try:
                 records.append(_decode(line))
                 continue
-            except (ValueError, RecursionError):  # msgspec's errors are ValueErrors; its depth limit is Python's
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 pass
         row, fields = len(records), _NO_FIELDS
         if not damage[row]:
@@ -140,23 +142,17 @@ def base36(number: int) -> str:
     return _DIGITS[number] + digits
 
 
-def _suspects(lines: Lines) -> list[bool]:
-    """Which lines msgspec may not judge: damaged ones, and what it lets pass and orjson does not.
-
-    That is a string in a field we do not use that is not UTF-8, and nesting deeper than orjson's limit where
-    Python's recursion limit was raised. A level takes two bytes, so few lines can be that deep.
-    """
-    suspects = lines.damage > 0
+def _are_utf8(texts: Texts) -> list[bool]:
     try:
-        lines.raw.to_arrow().cast(pa.large_string())
+        texts.to_arrow().cast(pa.large_string())
     except pa.ArrowInvalid:
-        suspects |= [not _is_utf8(line) for line in lines.raw]
-    return list(suspects.tolist())
+        return [_is_utf8(text) for text in texts]
+    return [True] * len(texts)
 
 
-def _is_utf8(line: bytes) -> bool:
+def _is_utf8(text: bytes) -> bool:
     try:
-        line.decode()
+        text.decode()
     except UnicodeDecodeError:
         return False
     return True

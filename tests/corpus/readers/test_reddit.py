@@ -378,6 +378,7 @@ def test_characters_are_code_points() -> None:
         (rb"\ud83d\n", "\ufffd\n", 1),
         (rb"\\ud83d", r"\ud83d", 0),
         (rb"\\\ud83d", "\\\ufffd", 1),
+        (rb"\\ud83d\ud83d", "\\ud83d\ufffd", 1),
         (rb"\ufffd", "\ufffd", 0),
         (b"caf\xe9", "caf\ufffd", 1),
         (b"\xf0\x9f\x98", "\ufffd", 1),
@@ -393,6 +394,10 @@ def test_what_is_not_unicode_is_replaced_and_counted(escaped: bytes, text: str, 
     assert (in_use["damage"], in_use["text"].decode(), in_use["repairs"]) == (0, text, repairs)
     elsewhere = post(a_comment(subreddit="@").replace(b"@", escaped))
     assert elsewhere == post(a_comment()) | {"repairs": repairs}
+
+
+def test_a_damaged_line_has_no_repairs() -> None:
+    assert post(a_comment(id=None, subreddit="\ud83d")) == damaged(Drop.MISSING_FIELD)
 
 
 @contextmanager
