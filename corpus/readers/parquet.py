@@ -24,8 +24,8 @@ from corpus.readers.repair import repair_utf8
 # However short a row is on disk: a dictionary-encoded text is there once and may be in every row. Our choice.
 _MOST_ROWS = 1024
 
-# What Arrow raises on bytes that do not decode: OSError and ValueError are among its own errors' bases.
-_DAMAGE = (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError)
+# What Arrow raises on bytes that do not decode.
+_DAMAGE = (pa.ArrowException, OSError, ValueError)
 
 
 def read_parquet(
@@ -72,14 +72,16 @@ def _batches(
         for column in columns:
             _check_column(parquet.schema_arrow, column, name)
         for group in range(parquet.num_row_groups):
-            rows = _batch_rows(parquet.metadata.row_group(group), columns[0], batch_bytes)
+            rows = _batch_rows(parquet.metadata.row_group(group), batch_bytes)
             for batch in parquet.iter_batches(rows, row_groups=[group], columns=columns):
                 texts, *labels = (batch.column(column).cast(pa.large_binary()) for column in columns)
                 yield texts, labels[0] if labels else None
                 row += len(batch)
+        if row != parquet.metadata.num_rows:
+            raise ValueError(f"it says {parquet.metadata.num_rows} rows and gives {row}")
     except _DAMAGE as error:
         raise DamagedContainerError(
-            f"the file is no sound Parquet ({error})",
+            f"the file is no sound Parquet ({str(error).partition(chr(10))[0]})",
             where=f"{name}, after row {row}",
             remedy='fetch it again, or set on_damage = "keep-what-was-read" to go on with what came before',
         ) from error
@@ -104,11 +106,12 @@ def _holds_text(kind: pa.DataType) -> bool:
     )
 
 
-def _batch_rows(group: pq.RowGroupMetaData, column: str, batch_bytes: int) -> int:
-    """How many rows hold about this many bytes of text, by the group's mean."""
-    chunks = (group.column(index) for index in range(group.num_columns))
-    size = sum(int(chunk.total_uncompressed_size) for chunk in chunks if chunk.path_in_schema == column)
-    return max(1, min(_MOST_ROWS, batch_bytes * int(group.num_rows) // max(1, size)))
+def _batch_rows(group: pq.RowGroupMetaData, batch_bytes: int) -> int:
+    """How many rows hold at most about this many bytes, by the group's mean.
+
+    The mean is over all columns, for to ask a damaged file for one column's size ends the process (Arrow 26).
+    """
+    return max(1, min(_MOST_ROWS, batch_bytes * int(group.num_rows) // max(1, int(group.total_byte_size))))
 
 
 def _records(
