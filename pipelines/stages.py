@@ -23,6 +23,7 @@ import msgspec
 
 from corpus import filters, minhash, normalise, order, reddit_chains, shingles, tokenizer
 from corpus.encoders import behaviour_digest, choose_encoder
+from corpus.errors import RecipeError
 from corpus.readers import reddit
 from corpus.recipe import Recipe
 from corpus.source import Blob, blob_stamp
@@ -276,7 +277,7 @@ def make_shards(
         map=tokens.split_map,
     )
     vocabulary = tokenizer.load_vocabulary(recipe.tokens.vocabulary)
-    description = tokens.describe(vocabulary, behaviour_digest(choose_encoder(build.encoder)))
+    description = tokens.describe(vocabulary, proved_behaviour(build.encoder))
     encoded = build.stage(
         "encode",
         rules=ordering | {"vocabulary": description, "tokenizer": tokenizer.TOKENIZER_VERSION},
@@ -315,3 +316,19 @@ def make_shards(
         reduce=tokens.shards_reduce,
     )
     return description
+
+
+def proved_behaviour(encoder: str) -> str:
+    """The digest of what the tokenizer does, and the proof that the chosen encoder does the same.
+
+    Raises:
+        RecipeError: It does not: another release of its library is installed than the one that was tested.
+    """
+    behaviour = behaviour_digest(choose_encoder("tokenizers"))
+    if encoder != "tokenizers" and behaviour_digest(choose_encoder(encoder)) != behaviour:
+        raise RecipeError(
+            "the fast encoder gives other ids than `tokenizers`",
+            where=f"--encoder {encoder}",
+            remedy="install the pinned releases of workflows/locks, or build with --encoder tokenizers",
+        )
+    return behaviour

@@ -167,7 +167,7 @@ def _raw_records(manifest: Manifest, data: str, path: str) -> Iterator[tuple[int
                 yield from zip(lines.number.tolist(), lines.raw, strict=True)
             return
         if entry.reader == "parquet":
-            batches = read_parquet(file, path, text_field=entry.text_field, label_field=entry.label_field or None)
+            batches = read_parquet(file, path, entry.text_field, entry.label_field or None)
         else:
             batches = read_records(entry, decompress(file, path), limit)
         for records in batches:

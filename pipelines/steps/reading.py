@@ -117,7 +117,7 @@ def read_parquet_blob(data: str, blob: Blob, entry: Input, consume: Callable[[It
         hash_rest(file, hasher)
         check_digest(blob, hasher.hexdigest())
         file.seek(0)
-        records = read_parquet(file, blob.path, text_field=entry.text_field, label_field=entry.label_field or None)
+        records = read_parquet(file, blob.path, entry.text_field, entry.label_field or None)
         consume(_watched_rows(records, stream))
     return stream
 
