@@ -1,4 +1,4 @@
-"""What a person sees when a build is done: a table per source, what was not chosen, where it lies, what is next."""
+"""What a person sees when a build is done: a table per source, what was not chosen, where it lies, what next."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """From a token back to its record: shard -> document -> ledger row -> file, record, offset -> the raw record.
 
-The document's id is a digest of its raw record: where the sources are at hand, the record read there proves itself.
+The id of a document is a digest of its raw record: where the sources are at hand, the record proves itself.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from corpus.readers.parquet import read_parquet
 
 from corpus import storage
 from corpus.document import Texts, document_id
@@ -20,6 +19,7 @@ from corpus.manifest import Manifest, load_manifest, read_ref
 from corpus.part import read_part
 from corpus.provenance import Placed, find_shard, locate
 from corpus.readers.container import decompress
+from corpus.readers.parquet import read_parquet
 from corpus.readers.record import Lines
 from corpus.readers.reddit import base36, parse
 from corpus.recipe import Input
@@ -148,7 +148,7 @@ def _input_of(manifest: Manifest, path: str) -> Input:
 
 
 def _fetch(manifest: Manifest, data: str, record: RawRecord) -> RawRecord:
-    """Reads a record out of its file: a scan from the start, for compressed streams cannot be entered elsewhere."""
+    """Reads a record out of its file: a scan from the start, for a compressed stream has no other way in."""
     for number, raw in _raw_records(manifest, data, record.path):
         if number == record.record:
             return RawRecord(record.path, record.record, record.offset, record.raw_bytes, record.name, raw)

@@ -17,18 +17,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from corpus.shingles import ShingleSets, count_shared, shingle_sets
 from numpy.typing import NDArray
 
 from corpus import duplicates, minhash
 from corpus.document import Texts
 from corpus.drops import Drop
 from corpus.part import read_part
+from corpus.shingles import ShingleSets, count_shared, shingle_sets
 from corpus.table import Columns, concat, fixed_key, gather, row_count, take
 from pipelines.stage import Output
 from pipelines.steps.blocks import Blocks, rows_by_block
 
 RECORDS_PER_PARTITION = 250_000  # unpublished: our choice; about 20 MB of digest records
+_IDENTITY = ("doc_id", "source", "block", "row")
+_PARTNER = np.dtype([("doc_id", "V16"), ("source", "<u2"), ("block", "<u4"), ("row", "<u4")])
+_ROWS_AT_ONCE = 4096
 EVIDENCE_BYTES = 256 << 20  # unpublished: our choice; shingle sets held at once, so that a block is read rarely
 
 
@@ -152,7 +155,7 @@ def candidates_reduce(job: CandidatesJob, partition: int, blocks: Iterator[Colum
     pairs = duplicates.candidate_pairs(records["key"], node, refine)
     output.counts["giant_bucket_members"] += pairs.giant_members
     output.counts["pairs"] += len(pairs.a)
-    identity = {name: records[name] for name in ("doc_id", "source", "block", "row")}
+    identity = {name: records[name] for name in _IDENTITY}
     columns = {f"a_{name}": column[first[pairs.a]] for name, column in identity.items()}
     columns |= {f"b_{name}": column[first[pairs.b]] for name, column in identity.items()}
     output.write("pairs.arrow", columns)
@@ -189,7 +192,7 @@ def shingles_map(job: VerifyJob, number: int, output: Output) -> None:
 
 
 def shingles_reduce(job: VerifyJob, group: int, blocks: Iterator[Columns], output: Output) -> None:
-    """Writes each pair once, with the shingle set of b."""
+    """Writes each b with its shingle set once per block group of its a's, and the a's in a list."""
     pairs = concat(blocks)
     if not pairs:
         return
@@ -203,35 +206,53 @@ def shingles_reduce(job: VerifyJob, group: int, blocks: Iterator[Columns], outpu
         for texts, members in _texts_of(job.blocks, group, pairs["b_block"], pairs["b_row"]):
             sets = shingle_sets(texts, job.ngram)
             mine = take(pairs, members)
-            _, which = np.unique(pairs["b_row"][members], return_inverse=True)
-            for start in range(0, len(members), 4096):
-                some = slice(start, start + 4096)
-                columns = take(mine, np.arange(len(members))[some])
-                part.write(columns | {"b_shingles": _packed(sets, which[some])})
+            _, which = np.unique(mine["b_row"], return_inverse=True)
+            a_group = job.blocks.group_of(mine["a_block"])
+            starts = np.flatnonzero((np.diff(which, prepend=-1) != 0) | (np.diff(a_group, prepend=-1) != 0))
+            partners = _partners(mine, np.append(starts, len(members)))
+            for first in range(0, len(starts), _ROWS_AT_ONCE):
+                rows = np.arange(first, min(first + _ROWS_AT_ONCE, len(starts)))
+                columns = {f"b_{name}": mine[f"b_{name}"][starts[rows]] for name in _IDENTITY}
+                columns |= {"a_group": a_group[starts[rows]], "a": partners.take(rows)}
+                part.write(columns | {"b_shingles": _packed(sets, which[starts[rows]])})
             output.tick(int(texts.offsets[-1]), len(texts))
         output.parts.append(part.close())
 
 
+def _partners(pairs: Columns, bounds: NDArray[np.int64]) -> Texts:
+    """The a's of each run of pairs, as packed `_PARTNER` records."""
+    records = np.zeros(row_count(pairs), _PARTNER)
+    records["doc_id"] = np.ascontiguousarray(pairs["a_doc_id"]).view("V16").ravel()
+    for name in ("source", "block", "row"):
+        records[name] = pairs[f"a_{name}"]
+    return Texts(records.view(np.uint8), bounds * _PARTNER.itemsize)
+
+
 def evidence_map(job: VerifyJob, number: int, output: Output) -> None:
-    """Sends each pair, with b's shingles, to the block of its better ranked document."""
+    """Sends each b, its shingles and its a's to the block group of these."""
     for columns in read_part(job.parts[number]):
-        output.emit(job.blocks.group_of(columns["a_block"]), columns)
+        output.emit(columns.pop("a_group"), columns)
 
 
 def evidence_reduce(job: VerifyJob, group: int, blocks: Iterator[Columns], output: Output) -> None:
     """Measures every pair in integers and writes those at or above the threshold."""
     edges: list[Columns] = []
-    for pairs in gather(blocks, EVIDENCE_BYTES):
-        packed = pairs.pop("b_shingles")
-        right = _unpacked(packed)
-        for texts, members in _texts_of(job.blocks, group, pairs["a_block"], pairs["a_row"]):
+    for table in gather(blocks, EVIDENCE_BYTES):
+        partners: Texts = table["a"]
+        a = np.frombuffer(partners.data.tobytes(), _PARTNER)
+        owner = np.repeat(np.arange(len(partners)), partners.lengths // _PARTNER.itemsize)
+        right = _unpacked(table["b_shingles"])
+        for texts, members in _texts_of(job.blocks, group, a["block"], a["row"]):
             left = shingle_sets(texts, job.ngram)
-            _, which = np.unique(pairs["a_row"][members], return_inverse=True)
-            inter, union = count_shared(left, which.astype(np.int64), right, members)
-            columns = take(pairs, members) | {"inter": inter, "union": union}
+            _, which = np.unique(a["row"][members], return_inverse=True)
+            inter, union = count_shared(left, which.astype(np.int64), right, owner[members])
             similar = duplicates.at_or_above(inter, union, job.threshold_percent)
             output.counts["pairs_below"] += int((~similar).sum())
-            edges.append(take(columns, similar))
+            found = members[similar]
+            columns: Columns = {f"a_{name}": a[name][found] for name in ("source", "block", "row")}
+            columns["a_doc_id"] = np.ascontiguousarray(a["doc_id"][found]).view(np.uint8).reshape(-1, 16)
+            columns |= {f"b_{name}": table[f"b_{name}"][owner[found]] for name in _IDENTITY}
+            edges.append(columns | {"inter": inter[similar], "union": union[similar]})
             output.tick(int(texts.offsets[-1]), len(members))
     if edges:
         whole = concat(edges)
@@ -281,7 +302,7 @@ def losers_map(job: LosersJob, number: int, output: Output) -> None:
     edges = concat(columns for url in job.evidence for columns in read_part(url))
     if not row_count(edges):
         return
-    both = {n: np.concatenate([edges[f"a_{n}"], edges[f"b_{n}"]]) for n in ("doc_id", "source", "block", "row")}
+    both = {n: np.concatenate([edges[f"a_{n}"], edges[f"b_{n}"]]) for n in _IDENTITY}
     node, first = _rank(both)
     half = len(node) // 2
     resolved = duplicates.resolve(node[:half], node[half:], len(first), job.policy)

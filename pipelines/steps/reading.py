@@ -6,16 +6,15 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from corpus import storage
+from corpus.errors import DamagedContainerError, SourceError
+from corpus.readers.container import decompress, hash_rest
 from corpus.readers.jsonl import read_jsonl
 from corpus.readers.lines import read_lines
 from corpus.readers.parquet import read_parquet
 from corpus.readers.pile import read_pile
-from corpus.readers.text import read_text_blocks, read_text_file
-
-from corpus import storage
-from corpus.errors import DamagedContainerError, SourceError
-from corpus.readers.container import decompress, hash_rest
 from corpus.readers.record import Lines, Records
+from corpus.readers.text import read_text_blocks, read_text_file
 from corpus.recipe import Input, OnDamage
 from corpus.source import Blob, blob_url
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from corpus.reddit_chains import ChainRule, Nodes, longest_chains
 from numpy.typing import NDArray
 
 from corpus.document import DOC_ID_BYTES, Texts, document_id
@@ -25,6 +24,7 @@ from corpus.part import read_part
 from corpus.readers.record import Lines
 from corpus.readers.reddit import COMMENT, SUBMISSION, base36, parse
 from corpus.recipe import Input, Recipe
+from corpus.reddit_chains import ChainRule, Nodes, longest_chains
 from corpus.source import Blob
 from corpus.table import Columns, concat, row_count, take
 from pipelines.stage import Output

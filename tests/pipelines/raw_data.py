@@ -11,7 +11,10 @@ from pathlib import Path
 import zstandard
 
 WORDS = [
-    a + b + c for a in "b d f g k l m n p r s t v".split() for b in "a e i o u".split() for c in ("n", "r", "st")
+    a + b + c
+    for a in ["b", "d", "f", "g", "k", "l", "m", "n", "p", "r", "s", "t", "v"]
+    for b in ["a", "e", "i", "o", "u"]
+    for c in ("n", "r", "st")
 ]
 
 RECIPE = """
