@@ -144,6 +144,7 @@ def build(options: argparse.Namespace) -> None:
             "started": int(started),
             "finished": int(time.time()),
             "reused": [stage.name for stage in driver.reused],
+            "cpu_seconds": {stage.name: stage.cpu_seconds for stage in driver.sealed if stage.cpu_seconds},
         }
         digest = seal.publish(options.out, manifest, driver.sealed, run)
     print(summary(manifest, options.out))

@@ -14,6 +14,7 @@ decides the result, so a sealed stage is found again and not run again.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,8 +47,14 @@ class Output:
     def __init__(self, stage: Stage, task: str, sink: Sink | None, tick: Callable[[int, int], None]) -> None:
         self._folder = storage.join(stage.folder, "parts")
         self._task, self._sink, self._tick = task, sink, tick
+        self._start = time.process_time()
         self.parts: list[PartFacts] = []
         self.counts: Counter[str] = Counter()
+
+    @property
+    def cpu_seconds(self) -> float:
+        """What this process has spent since the task began; the task's own where it has a process to itself."""
+        return time.process_time() - self._start
 
     def part(self, suffix: str) -> PartWriter:
         """A new part of this task; `add` it once it is closed."""
@@ -126,15 +133,19 @@ class Stage:
 
 
 class Marker(msgspec.Struct, frozen=True):
-    """A task is done: its parts, its counts, and for a map with an exchange where its rows lie in the spill."""
+    """A task is done: its parts, its counts, and for a map with an exchange where its rows lie in the spill.
+
+    What it cost says nothing of the result, and is all that may differ between two markers of one task.
+    """
 
     parts: tuple[PartFacts, ...]
     counts: dict[str, int]
     spill: dict[int, list[tuple[int, int]]] = {}
+    cpu_seconds: float = 0.0
 
 
 class Sealed(msgspec.Struct, frozen=True):
-    """A finished stage: what its file says and where it lies."""
+    """A finished stage: what its file says, and beside it where it lies and what its tasks cost in this build."""
 
     name: str
     key: str
@@ -143,6 +154,7 @@ class Sealed(msgspec.Struct, frozen=True):
     parts: tuple[PartFacts, ...]
     counts: dict[str, int]
     folder: str = ""
+    cpu_seconds: float = 0.0
 
     @property
     def digest(self) -> str:
@@ -181,7 +193,7 @@ def publish_marker(
     stage: Stage, task: str, output: Output, spill: dict[int, list[tuple[int, int]]] | None = None
 ) -> None:
     """Counts a task as done; of two attempts the first marker stands."""
-    marker = Marker(tuple(output.parts), dict(sorted(output.counts.items())), spill or {})
+    marker = Marker(tuple(output.parts), dict(sorted(output.counts.items())), spill or {}, output.cpu_seconds)
     storage.publish(marker_url(stage, task), msgspec.json.encode(marker))
 
 
@@ -213,6 +225,7 @@ def seal(stage: Stage) -> Sealed:
     names += [task_name("reduce", number) for number in range(stage.partitions)]
     parts: list[PartFacts] = []
     counts: Counter[str] = Counter()
+    cpu_seconds = 0.0
     for name in names:
         marker = read_marker(stage, name)
         if marker is None:
@@ -223,6 +236,7 @@ def seal(stage: Stage) -> Sealed:
             )
         parts += marker.parts
         counts.update(marker.counts)
+        cpu_seconds += marker.cpu_seconds
     sealed = Sealed(
         name=stage.name,
         key=stage.key,
@@ -231,13 +245,13 @@ def seal(stage: Stage) -> Sealed:
         parts=tuple(sorted(parts, key=lambda part: part.name)),
         counts=dict(sorted(counts.items())),
     )
-    body = {k: v for k, v in msgspec.to_builtins(sealed).items() if k != "folder"}
+    body = {k: v for k, v in msgspec.to_builtins(sealed).items() if k not in ("folder", "cpu_seconds")}
     _drop_strays(stage, sealed)
     storage.remove(storage.join(stage.folder, "stage.json"))
     storage.publish(storage.join(stage.folder, "stage.json"), rfc8785.dumps(body))
     storage.remove(storage.join(stage.folder, "done"))
     storage.remove(storage.join(stage.folder, "spill"))
-    return msgspec.structs.replace(sealed, folder=stage.folder)
+    return msgspec.structs.replace(sealed, folder=stage.folder, cpu_seconds=cpu_seconds)
 
 
 def _drop_strays(stage: Stage, sealed: Sealed) -> None:

@@ -111,6 +111,14 @@ def _group_lives(group: int) -> bool:
     return True
 
 
+def test_the_statement_and_not_the_manifest_says_what_each_stage_cost(tiny: Tiny) -> None:
+    statement = json.loads((tiny.store / "attestations" / tiny.digest / "statement.json").read_text())
+    spent = statement["predicate"]["buildDefinition"]["internalParameters"]["cpu_seconds"]
+    assert set(spent) == {"pin"} | {stage.name for stage in manifest_of(tiny).stages}
+    assert all(seconds > 0 for seconds in spent.values())
+    assert b"cpu_seconds" not in (tiny.store / "manifests" / f"{tiny.digest}.json").read_bytes()
+
+
 def test_a_second_build_runs_nothing_again(tiny: Tiny) -> None:
     started = time.time_ns()
     built = build(tiny, tiny.store)
