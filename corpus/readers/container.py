@@ -45,7 +45,7 @@ class Hasher(Protocol):
 def decompress(file: IO[bytes], name: str, hasher: Hasher | None = None) -> Iterator[bytes]:
     """The content of a file, in chunks of about 1 MiB, in bounded memory whatever the ratio.
 
-    Everything decoded before the damage is given before the error is raised.
+    What the codec gave before the damage is given before the error is raised (how much, the module says).
 
     Args:
         file: Open at its start. It is at its end when the iterator is.
