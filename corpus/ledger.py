@@ -15,7 +15,9 @@ Columns of a ledger part (Parquet, in the order of blob and record):
     repairs         int32       characters that were no valid Unicode and became U+FFFD
     words, letters_percent, repeated_lines_percent   int32   what the filters measured
     winner          16 bytes    of a duplicate: the document that stayed; else zeros
-    inter, union    int32       of a near-duplicate: its Jaccard with the winner; else 0
+    via             16 bytes    of a duplicate: the document it was compared with, which is the winner, but under
+                                the policy `component` the next on the way to it
+    inter, union    int32       of a near-duplicate: its Jaccard with that document; else 0
 
 Conservation, per source: raw bytes = text + markup + trimmed + dropped; per input: the bytes of the streams = raw
 bytes of its sources + what was not chosen. Counts are sums over sealed rows, never an engine's metrics.

@@ -20,21 +20,16 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
-import secrets
 import struct
-import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Any, Final, cast
+from typing import Any, Final, cast
 
-import fsspec
 import numpy as np
 from numpy.typing import NDArray
 
 from corpus.errors import IntegrityError, StoreError
-from corpus.storage import is_local, local_path
+from corpus.storage import NewFile, local_path
 from corpus.tokenizer import Tokens
 
 _HEADER: Final = struct.Struct("<9sQBQQ")
@@ -72,8 +67,7 @@ class ShardFacts:
 def write_shard(stem: str, batches: Iterable[Tokens]) -> ShardFacts:
     """Writes documents, in the order given, as a shard that appears whole or not at all.
 
-    Memory holds one batch and four bytes a document. The .bin file is published before the .idx file; names that
-    exist are left as they are, for another attempt at the same task has written the same bytes.
+    Memory holds one batch and four bytes a document. The .bin file is published before the .idx file.
 
     Args:
         stem: Path or URL of the shard without its suffix.
@@ -83,7 +77,8 @@ def write_shard(stem: str, batches: Iterable[Tokens]) -> ShardFacts:
         StoreError: The store cannot be written, or a document has more than 2**31 - 1 tokens.
     """
     lengths = [np.zeros(0, "<i4")]
-    with _aside(f"{stem}.bin") as bin_file:
+    bin_file = NewFile(f"{stem}.bin")
+    try:
         for batch in batches:
             if len(batch) and batch.lengths.max() > _LENGTH_LIMIT:
                 raise StoreError(
@@ -92,20 +87,25 @@ def write_shard(stem: str, batches: Iterable[Tokens]) -> ShardFacts:
                     remedy="set a limit on the bytes of a text in the recipe",
                 )
             lengths.append(batch.lengths.astype("<i4"))
-            bin_file.write(batch.ids.astype("<u2", copy=False))
+            bin_file.write(np.ascontiguousarray(batch.ids, "<u2").data)
         bin_file.publish()
+    finally:
+        bin_file.discard()
     lengths_of_all = np.concatenate(lengths)
-    with _aside(f"{stem}.idx") as idx_file:
+    idx_file = NewFile(f"{stem}.idx")
+    try:
         for piece in _index(lengths_of_all):
-            idx_file.write(piece)
+            idx_file.write(np.ascontiguousarray(piece).data)
         idx_file.publish()
+    finally:
+        idx_file.discard()
     return ShardFacts(
         documents=len(lengths_of_all),
         tokens=bin_file.size // _ID_BYTES,
         bin_bytes=bin_file.size,
-        bin_sha256=bin_file.digest.hexdigest(),
+        bin_sha256=bin_file.hexdigest(),
         idx_bytes=idx_file.size,
-        idx_sha256=idx_file.digest.hexdigest(),
+        idx_sha256=idx_file.hexdigest(),
     )
 
 
@@ -117,61 +117,6 @@ def _index(lengths: NDArray[np.int32]) -> Iterator[NDArray[Any]]:
     ends = np.cumsum(lengths, dtype=np.int64) * _ID_BYTES
     yield (ends - lengths.astype(np.int64) * _ID_BYTES).astype("<i8")
     yield np.arange(count + 1, dtype="<i8")
-
-
-class _AsideFile:
-    """A new file without its name yet, and the digest of what was written to it so far."""
-
-    def __init__(self, url: str, path: Path, file: IO[bytes]) -> None:
-        self._url, self._path, self._file = url, path, file
-        self.digest = hashlib.sha256()
-        self.size = 0
-
-    def write(self, array: NDArray[Any]) -> None:
-        data = np.ascontiguousarray(array).data.cast("B") if array.size else b""
-        with _storing(self._url):
-            self._file.write(data)
-        self.digest.update(data)
-        self.size += len(data)
-
-    def publish(self) -> None:
-        """Gives the file its name, once its bytes are on disk, unless the name exists."""
-        with _storing(self._url), suppress(FileExistsError):
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            if is_local(self._url):
-                os.link(self._path, local_path(self._url))
-            else:
-                filesystem, path = fsspec.core.url_to_fs(self._url)
-                filesystem.put_file(str(self._path), path, mode="create")
-
-
-@contextmanager
-def _aside(url: str) -> Iterator[_AsideFile]:
-    """`storage.publish` for what fits no memory: a file beside its place to be, or in the temporary folder."""
-    folder = local_path(url).parent if is_local(url) else Path(tempfile.gettempdir())
-    path = folder / f".{url.rpartition('/')[2]}.{os.getpid()}-{secrets.token_hex(4)}"
-    with _storing(url):
-        folder.mkdir(parents=True, exist_ok=True)
-        file = open(path, "xb")  # noqa: SIM115 - closed below, where an error is the store's and not the block's
-    try:
-        yield _AsideFile(url, path, file)
-    finally:
-        path.unlink(missing_ok=True)
-        with _storing(url):
-            file.close()
-
-
-@contextmanager
-def _storing(url: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StoreError(
-            f"cannot write the shard: {error.strerror or error}",
-            where=url,
-            remedy="see that the folder of --out can be written and has space, and start the same command again",
-        ) from error
 
 
 @dataclass(frozen=True, eq=False)

@@ -97,8 +97,8 @@ def _publish_remote(url: str, data: bytes) -> bool:
 class NewFile:
     """A file being written: hashed as it grows, and under its name only when it is whole.
 
-    Tasks are pure, so a second attempt publishes the same bytes: an equal file of that name is kept, one that
-    differs (left by a disk that lied, say) is replaced, for no marker has counted it yet.
+    Unlike `publish` it replaces a file of that name: tasks are pure, so a second attempt has the same bytes, and
+    what an attempt left that no marker counts is worth nothing.
     """
 
     closed = False
@@ -119,7 +119,10 @@ class NewFile:
 
     def write(self, data: bytes | memoryview) -> int:
         """Appends bytes and hashes them; gives the number of bytes taken."""
-        view = memoryview(data).cast("B")
+        view = memoryview(data)
+        if view.nbytes == 0:
+            return 0
+        view = view.cast("B")
         try:
             self._file.write(view)
         except OSError as error:

@@ -21,6 +21,7 @@ from typing import Any
 
 import msgspec
 
+from corpus import duplicates as duplicates_rules
 from corpus import filters, minhash, normalise, order, reddit_chains, shingles, tokenizer
 from corpus.encoders import behaviour_digest, choose_encoder
 from corpus.errors import RecipeError
@@ -182,13 +183,17 @@ def near_duplicates(build: Build, read: Sequence[Sealed], blocks: Blocks, exact:
     """Of documents with Jaccard at or above the threshold, the recipe's policy says which stay."""
     chosen = build.recipe.duplicates
     rule = minhash.MinHashRule(
-        n=chosen.ngram,
+        seed=chosen.seed,
+        words=chosen.ngram,
         bands=chosen.bands,
         rows=chosen.rows,
-        seed=chosen.seed,
         threshold_percent=chosen.threshold_percent,
     )
-    versions = {"shingles": shingles.SHINGLE_VERSION, "minhash": minhash.MINHASH_VERSION}
+    versions = {
+        "shingles": shingles.SHINGLE_VERSION,
+        "minhash": minhash.MINHASH_VERSION,
+        "resolution": duplicates_rules.DUPLICATES_VERSION,
+    }
     rules = {"duplicates": msgspec.to_builtins(chosen), **versions}
     text = [stage.digest for stage in read]
     exact_parts = exact.urls("exact.arrow")
@@ -202,14 +207,13 @@ def near_duplicates(build: Build, read: Sequence[Sealed], blocks: Blocks, exact:
         partitions=blocks.groups,
         reduce=duplicates.signatures_reduce,
     )
-    documents_left = sum(part.rows for part in signatures.parts)
     bands = signatures.urls("bands.arrow")
-    partitions = duplicates.partitions_for(documents_left * rule.bands)
+    partitions = duplicates.partitions_for(sum(part.rows for part in signatures.parts))
     candidates = build.stage(
         "candidates",
         rules=rules,
         inputs=[signatures.digest],
-        job=duplicates.CandidatesJob(tuple(bands), partitions, rule),
+        job=duplicates.CandidatesJob(tuple(bands), partitions),
         tasks=len(bands),
         map=duplicates.candidates_map,
         partitions=partitions,

@@ -45,7 +45,7 @@ class Hasher(Protocol):
 def decompress(file: IO[bytes], name: str, hasher: Hasher | None = None) -> Iterator[bytes]:
     """The content of a file, in chunks of about 1 MiB, in bounded memory whatever the ratio.
 
-    Everything decoded before the damage is given before the error is raised.
+    What the codec gave before the damage is given before the error is raised (how much, the module says).
 
     Args:
         file: Open at its start. It is at its end when the iterator is.
@@ -62,13 +62,13 @@ def decompress(file: IO[bytes], name: str, hasher: Hasher | None = None) -> Iter
     if container is None:
         for suffix, other in _CONTAINERS.items():
             if head.startswith(other.magics):
-                raise _misnamed(name, f"holds {other.name}, which its name does not end in {suffix} to say")
+                raise _misnamed(name, f"is {other.name}, but its name does not end in {suffix}")
         return _plain(raw)
     if head.startswith(container.magics):
         return _gathered(raw, container.open(raw))
     if any(magic.startswith(head) for magic in container.magics):
         raise raw.damage("ends before its content does")
-    raise _misnamed(name, f"is named as {container.name} but does not begin as it does")
+    raise _misnamed(name, f"does not begin as {container.name} does, though its name says it is")
 
 
 def hash_rest(file: IO[bytes], hasher: Hasher) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from corpus.document import Texts
 from corpus.drops import Drop
 from corpus.errors import DamagedContainerError
-from corpus.readers.lines import BATCH_BYTES, MAX_RECORD_BYTES, UTF8_BOM, read_lines
+from corpus.readers.lines import BATCH_BYTES, BLANK_LINE, MAX_RECORD_BYTES, UTF8_BOM, read_lines
 from corpus.readers.record import Lines, Records
 from corpus.readers.repair import repair_utf8
 
@@ -97,6 +97,7 @@ class _Blocks:
     def __init__(self, max_record_bytes: int) -> None:
         self._max_record_bytes = max_record_bytes
         self._closed: list[_Row] = []
+        self._lines = 0  # seen, blank ones included
         self._next_line = 0  # the number of the line that would go on with the open block
         self._open = bytearray()  # the open block, its last terminator included
         self._terminator_bytes = 0
@@ -114,6 +115,9 @@ class _Blocks:
             self._raw_bytes += raw_bytes
             bom_bytes = offset if number == 0 else 0
             self._add(raw, raw_bytes - bom_bytes - len(raw), Drop(damage))
+        self._lines += len(lines) + lines.skipped.get(BLANK_LINE, (0, 0))[0]
+        if self._lines > self._next_line:
+            self.close(Drop.KEPT)
 
     def _add(self, raw: bytes, terminator_bytes: int, damage: Drop) -> None:
         if self._damage is Drop.OVERSIZE_RECORD:

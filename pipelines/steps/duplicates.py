@@ -106,20 +106,17 @@ def signatures_reduce(job: SignaturesJob, group: int, blocks: Iterator[Columns],
             for row, texts in job.blocks.read_text(block):
                 goes_on = np.flatnonzero(~dropped[row])
                 chosen = texts if len(goes_on) == len(row) else texts.take(goes_on)
-                columns = _band_columns(chosen, job.rule)
-                columns |= take(identity, row[goes_on])
-                columns["block"] = np.full(len(goes_on), block, np.uint32)
-                columns["row"] = row[goes_on].astype(np.uint32)
+                records = minhash.band_records(chosen, job.rule)
+                rows = row[goes_on][records.row]
+                columns = {"key": records.key, **take(identity, rows)}
+                columns |= {
+                    f"refine{i}": np.ascontiguousarray(column) for i, column in enumerate(records.refine.T)
+                }
+                columns["block"] = np.full(len(rows), block, np.uint32)
+                columns["row"] = rows.astype(np.uint32)
                 part.write(columns)
                 output.tick(int(chosen.offsets[-1]), len(chosen))
         output.parts.append(part.close())
-
-
-def _band_columns(texts: Texts, rule: minhash.MinHashRule) -> Columns:
-    bands = minhash.band_keys(texts, rule)
-    columns: Columns = {f"key{band}": np.ascontiguousarray(bands.keys[:, band]) for band in range(rule.bands)}
-    columns |= {f"refine{i}": np.ascontiguousarray(bands.refine[:, i]) for i in range(bands.refine.shape[1])}
-    return columns | {"few": bands.few.astype(np.uint8)}
 
 
 @dataclass(frozen=True)
@@ -128,21 +125,14 @@ class CandidatesJob:
 
     bands: tuple[str, ...]
     partitions: int
-    rule: minhash.MinHashRule
 
 
 def candidates_map(job: CandidatesJob, number: int, output: Output) -> None:
-    """Sends each document once per band to the partition of that band's key."""
+    """Sends each band record to the partition of its key."""
     for columns in read_part(job.bands[number]):
-        few = columns.pop("few").astype(bool)
-        keys = [columns.pop(f"key{band}") for band in range(job.rule.bands)]
-        for band, key in enumerate(keys):
-            # A document of few shingles has one key, the digest of its set, wherever it stands.
-            rows = np.flatnonzero(~few) if band else np.arange(len(few))
-            records = take(columns | {"key": key}, rows)
-            high = (records["key"] >> np.uint64(32)).astype(np.int64)
-            output.emit(high * job.partitions >> 32, records)
-        output.tick(0, len(few))
+        high = (columns["key"] >> np.uint64(32)).astype(np.int64)
+        output.emit(high * job.partitions >> 32, columns)
+        output.tick(0, row_count(columns))
 
 
 def candidates_reduce(job: CandidatesJob, partition: int, blocks: Iterator[Columns], output: Output) -> None:
@@ -153,11 +143,11 @@ def candidates_reduce(job: CandidatesJob, partition: int, blocks: Iterator[Colum
     node, first = _rank(records)
     refine = np.stack([records[name] for name in sorted(records) if name.startswith("refine")], axis=1)
     pairs = duplicates.candidate_pairs(records["key"], node, refine)
-    output.counts["giant_bucket_members"] += pairs.giant_members
-    output.counts["pairs"] += len(pairs.a)
+    output.counts["in_large_buckets"] += pairs.in_large_buckets
+    output.counts["pairs"] += len(pairs.better)
     identity = {name: records[name] for name in _IDENTITY}
-    columns = {f"a_{name}": column[first[pairs.a]] for name, column in identity.items()}
-    columns |= {f"b_{name}": column[first[pairs.b]] for name, column in identity.items()}
+    columns = {f"a_{name}": column[first[pairs.better]] for name, column in identity.items()}
+    columns |= {f"b_{name}": column[first[pairs.worse]] for name, column in identity.items()}
     output.write("pairs.arrow", columns)
 
 
@@ -246,7 +236,7 @@ def evidence_reduce(job: VerifyJob, group: int, blocks: Iterator[Columns], outpu
             left = shingle_sets(texts, job.ngram)
             _, which = np.unique(a["row"][members], return_inverse=True)
             inter, union = count_shared(left, which.astype(np.int64), right, owner[members])
-            similar = duplicates.at_or_above(inter, union, job.threshold_percent)
+            similar = duplicates.reaches(inter, union, job.threshold_percent)
             output.counts["pairs_below"] += int((~similar).sum())
             found = members[similar]
             columns: Columns = {f"a_{name}": a[name][found] for name in ("source", "block", "row")}
@@ -305,10 +295,10 @@ def losers_map(job: LosersJob, number: int, output: Output) -> None:
     both = {n: np.concatenate([edges[f"a_{n}"], edges[f"b_{n}"]]) for n in _IDENTITY}
     node, first = _rank(both)
     half = len(node) // 2
-    resolved = duplicates.resolve(node[:half], node[half:], len(first), job.policy)
-    lost = np.flatnonzero(resolved.winner >= 0)
-    edge = resolved.edge[lost]
-    columns: Columns = {name: both[name][first[lost]] for name in ("block", "row")}
-    columns["winner"] = both["doc_id"][first[resolved.winner[lost]]]
-    columns["inter"], columns["union"] = edges["inter"][edge], edges["union"][edge]
+    verdicts = duplicates.resolve(node[:half], node[half:], duplicates.Policy(job.policy))
+    lost = first[verdicts.loser]
+    columns: Columns = {name: both[name][lost] for name in ("block", "row")}
+    columns["winner"] = both["doc_id"][first[verdicts.winner]]
+    columns["via"] = both["doc_id"][first[verdicts.via]]
+    columns["inter"], columns["union"] = edges["inter"][verdicts.pair], edges["union"][verdicts.pair]
     output.write("losers.arrow", take(columns, np.lexsort([columns["row"], columns["block"]])))

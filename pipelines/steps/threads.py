@@ -171,8 +171,7 @@ def bodies_map(job: PartsJob, number: int, output: Output) -> None:
     """Sends the numbers of the chosen records to their blob."""
     blobs = np.array(job.reddit.numbers)
     for columns in read_part(job.parts[number]):
-        partition: NDArray[np.int64] = np.searchsorted(blobs, columns["blob"]).astype(np.int64)
-        output.emit(partition, {"record": columns["record"]})
+        output.emit(np.atleast_1d(np.searchsorted(blobs, columns["blob"])), {"record": columns["record"]})
 
 
 def bodies_reduce(job: PartsJob, partition: int, blocks: Iterator[Columns], output: Output) -> None:

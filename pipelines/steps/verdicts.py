@@ -18,7 +18,7 @@ from pipelines.stage import Output
 from pipelines.steps.blocks import Blocks, rows_by_block
 
 _ADDRESS = ("doc_id", "source", "blob", "record", "offset", "raw_bytes", "text_bytes")
-_VERDICT = ("drop", "winner", "inter", "union")
+_VERDICT = ("drop", "winner", "via", "inter", "union")
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ def verdicts_map(job: VerdictsJob, number: int, output: Output) -> None:
     for columns in read_part((job.exact + job.losers)[number]):
         count = row_count(columns)
         columns["drop"] = np.full(count, Drop.NEAR_DUPLICATE if near else Drop.EXACT_DUPLICATE, np.uint8)
+        columns["via"] = columns["via"] if near else columns["winner"]
         for name in ("inter", "union"):
             columns[name] = columns[name].astype(np.int32) if near else np.zeros(count, np.int32)
         output.emit(job.blocks.group_of(columns["block"]), columns)
@@ -50,7 +51,7 @@ def verdicts_reduce(job: VerdictsJob, group: int, blocks: Iterator[Columns], out
             rows = job.blocks.read_rows(block)
             del rows["text_digest"]  # stays in the block's rows; a ledger is kept for ever and read often
             count = row_count(rows)
-            rows |= {"winner": np.zeros((count, 16), np.uint8)}
+            rows |= {"winner": np.zeros((count, 16), np.uint8), "via": np.zeros((count, 16), np.uint8)}
             rows |= {"inter": np.zeros(count, np.int32), "union": np.zeros(count, np.int32)}
             if lost[block]:
                 rows["drop"] = rows["drop"].copy()

