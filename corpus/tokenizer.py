@@ -9,6 +9,7 @@ No id stands for a marker inside a text: a literal "<|endoftext|>" or "</s>" is 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.resources
 from collections.abc import Iterable, Mapping
@@ -136,7 +137,7 @@ class Vocabulary:
 
 
 def load_vocabulary(spec: str) -> Vocabulary:
-    """GPT-2's vocabulary, or OPT's from the file that defines it.
+    """GPT-2's vocabulary, or OPT's from the file that defines it; one serves all tasks of a process.
 
     Args:
         spec: "gpt2", or the path or URL of OPT's gpt2-vocab.json.
@@ -167,9 +168,10 @@ def gpt2_merges() -> list[tuple[str, str]]:
     return [(left, right) for left, right in map(str.split, lines)]
 
 
-def gpt2_spellings() -> list[str]:
+@functools.cache
+def gpt2_spellings() -> tuple[str, ...]:
     """GPT-2's 50,257 tokens in the order of their ids, spelled as in `gpt2_merges`."""
-    return [*spelling_of_bytes().values(), *(left + right for left, right in gpt2_merges()), _END_OF_TEXT]
+    return (*spelling_of_bytes().values(), *(left + right for left, right in gpt2_merges()), _END_OF_TEXT)
 
 
 def spelling_of_bytes() -> dict[int, str]:
@@ -183,6 +185,7 @@ def spelling_of_bytes() -> dict[int, str]:
     return {byte: chr(byte) for byte in printing} | {byte: chr(0x100 + i) for i, byte in enumerate(others)}
 
 
+@functools.cache
 def _gpt2_vocabulary() -> Vocabulary:
     return Vocabulary(
         name="gpt2",
@@ -198,6 +201,7 @@ def _gpt2_vocabulary() -> Vocabulary:
     )
 
 
+@functools.lru_cache(maxsize=1)
 def _opt_vocabulary(data: bytes, where: str) -> Vocabulary:
     entries = _opt_entries(data, where)
     spellings = gpt2_spellings()

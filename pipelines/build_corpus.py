@@ -117,17 +117,18 @@ def build(options: argparse.Namespace) -> None:
         raise RecipeError("a build needs a worker", where=f"--workers {options.workers}", remedy="give 1 or more")
     recipe, found, lock = _inputs(options)
 
-    from corpus.encoders import best_encoder, choose_encoder
+    from corpus.encoders import best_encoder
     from corpus.source import check_pins, read_pins
     from pipelines import seal, stages
     from pipelines.driver import Driver
     from pipelines.engines.local import LocalEngine
     from pipelines.lease import lease
     from pipelines.progress import Progress
+    from pipelines.steps.tokens import shared_encoder
     from pipelines.summary import summary
 
     encoder = best_encoder() if options.encoder == "auto" else options.encoder
-    choose_encoder(encoder)  # a wrong name is an error before anything is spent
+    shared_encoder(encoder)  # a wrong name is an error before anything is spent
     progress = Progress()
     started = time.time()
     with lease(options.out), LocalEngine(options.workers, progress.tick) as engine:

@@ -23,7 +23,7 @@ import msgspec
 
 from corpus import duplicates as duplicates_rules
 from corpus import filters, minhash, normalise, order, reddit_chains, shingles, tokenizer
-from corpus.encoders import behaviour_digest, choose_encoder
+from corpus.encoders import behaviour_digest
 from corpus.errors import RecipeError
 from corpus.readers import reddit
 from corpus.recipe import Recipe
@@ -328,8 +328,8 @@ def proved_behaviour(encoder: str) -> str:
     Raises:
         RecipeError: It does not: another release of its library is installed than the one that was tested.
     """
-    behaviour = behaviour_digest(choose_encoder("tokenizers"))
-    if encoder != "tokenizers" and behaviour_digest(choose_encoder(encoder)) != behaviour:
+    behaviour = behaviour_digest(tokens.shared_encoder("tokenizers"))
+    if encoder != "tokenizers" and behaviour_digest(tokens.shared_encoder(encoder)) != behaviour:
         raise RecipeError(
             "the fast encoder gives other ids than `tokenizers`",
             where=f"--encoder {encoder}",

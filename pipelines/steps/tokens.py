@@ -8,6 +8,7 @@ shards    encoded        -> by shard -> .bin, .idx and placement
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,7 @@ from corpus.part import PartFacts, read_part
 from corpus.provenance import placement_columns
 from corpus.shard import write_shard
 from corpus.table import Columns, concat, fixed_key, take
-from corpus.tokenizer import Tokens, Vocabulary, encode_documents, load_vocabulary
+from corpus.tokenizer import Encoder, Tokens, Vocabulary, encode_documents, load_vocabulary
 from pipelines.stage import Output
 from pipelines.steps.blocks import Blocks
 
@@ -111,9 +112,15 @@ class EncodeJob:
     order_key: int
 
 
+@functools.cache
+def shared_encoder(name: str) -> Encoder:
+    """The one encoder of that name for all tasks of a process: to make it costs as much as to encode 20 MB."""
+    return choose_encoder(name)
+
+
 def encode_map(job: EncodeJob, number: int, output: Output) -> None:
     """Writes the ids of every kept document of a group of blocks, end-of-document ids included."""
-    encoder, vocabulary = choose_encoder(job.encoder), load_vocabulary(job.vocabulary)
+    encoder, vocabulary = shared_encoder(job.encoder), load_vocabulary(job.vocabulary)
     cuts = _read_cuts(job.split)
     with output.part("tokens.arrow") as part:
         for kept in read_part(job.kept[number]):
