@@ -22,7 +22,7 @@ import corpus
 from corpus.document import Texts
 from corpus.encoders import behaviour_digest, choose_encoder
 from corpus.errors import IntegrityError, RecipeError, SourceError
-from corpus.tokenizer import Encoder, Vocabulary, encode_documents, load_vocabulary, strip_end
+from corpus.tokenizer import Encoder, Vocabulary, encode_documents, gpt2_merges, load_vocabulary, strip_end
 
 DATA = Path(corpus.__file__).parent / "vocabulary"
 
@@ -370,7 +370,7 @@ def test_merges_that_are_not_gpt2s(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (folder / "vocab.bpe").write_bytes((DATA / "gpt2" / "vocab.bpe").read_bytes()[:-1])
     monkeypatch.setattr("importlib.resources.files", lambda _package: tmp_path)
     with pytest.raises(IntegrityError, match="not as they were released"):
-        load_vocabulary("gpt2")
+        gpt2_merges()
 
 
 def test_strip_end_drops_exactly_what_python_does() -> None:
