@@ -146,7 +146,7 @@ class _Reading:
             "offset": records.offset[rows],
             "raw_bytes": records.raw_bytes[rows],
         }
-        texts = records.text.take(rows) if len(rows) < len(records) else records.text
+        texts = records.text.take(rows)
         columns, kept, kept_texts = judged(
             self.recipe, address, texts, records.damage[rows], records.repairs[rows].astype(np.int32)
         )
@@ -173,7 +173,7 @@ def judged(
     normal, verdict = _by_treatment(recipe, address["source"], texts)
     drop = np.where(damage > 0, damage, verdict["drop"]).astype(np.uint8)
     kept = np.flatnonzero(drop == Drop.KEPT)
-    kept_texts = normal.take(kept) if len(kept) < count else normal
+    kept_texts = normal.take(kept)
     digests = np.zeros((count, 32), np.uint8)
     digests[kept] = np.frombuffer(b"".join(map(text_digest, kept_texts)), np.uint8).reshape(-1, 32)
     columns = address | {

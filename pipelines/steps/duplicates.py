@@ -105,7 +105,7 @@ def signatures_reduce(job: SignaturesJob, group: int, blocks: Iterator[Columns],
                 dropped[lost[block]["row"]] = True
             for row, texts in job.blocks.read_text(block):
                 goes_on = np.flatnonzero(~dropped[row])
-                chosen = texts if len(goes_on) == len(row) else texts.take(goes_on)
+                chosen = texts.take(goes_on)
                 records = minhash.band_records(chosen, job.rule)
                 rows = row[goes_on][records.row]
                 columns = {"key": records.key, **take(identity, rows)}
