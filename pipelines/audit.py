@@ -64,7 +64,7 @@ def verify(ref: str) -> int:
 
 def trace(options: argparse.Namespace) -> int:
     """Follows one token; fails when the raw records do not prove it."""
-    from pipelines import trace as tracing
+    from pipelines import tracing
 
     found = tracing.trace(options.ref, options.address, options.data)
     print(tracing.describe(found, options.address))

@@ -1,4 +1,4 @@
-"""Raw files in the sources' true formats, for the pipeline's tests; written by code that shares nothing with ours."""
+"""Raw files in the sources' true formats for the tests of pipelines, by code that shares nothing with ours."""
 
 from __future__ import annotations
 

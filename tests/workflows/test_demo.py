@@ -1,0 +1,80 @@
+"""The demo's corpus: the generated sample gives the golden digest, and its planted near-duplicates are found."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from corpus.drops import Drop
+from corpus.manifest import load_manifest, read_ref
+from corpus.part import read_part
+
+ROOT = Path(__file__).resolve().parents[2]
+PROSE = ROOT / "data" / "prose"
+
+# What sample@1.0.0 is. A commit that moves it moves nothing else, and says why.
+GOLDEN = "sha256:f2fd143bda91ddf93fdaaef9fa4fa2ec76cee995a8d1780c932e56f8dd705459"
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]:
+    """The sample's raw files, the store built from them, and what the build printed last."""
+    if not PROSE.is_dir() and not os.environ.get("CI"):
+        pytest.skip("the sample's prose is not installed: workflows/prose")
+    root = tmp_path_factory.mktemp("sample")
+    data, store = root / "data", root / "build"
+    recipe = ROOT / "workflows/recipes/sample.toml"
+    for line in (
+        ["workflows/sample/generate.py", "--out", data, "--packages", PROSE],
+        ["pipelines/build_corpus.py", "--recipe", recipe, "--data", data, "--out", store, "--workers", "2"],
+    ):
+        done = subprocess.run(
+            [sys.executable, *map(str, line)], cwd=ROOT, capture_output=True, text=True, timeout=280
+        )
+        assert done.returncode == 0, done.stderr
+    return data, store, done.stdout.splitlines()[-1]
+
+
+def test_the_sample_is_the_golden_corpus(sample: tuple[Path, Path, str]) -> None:
+    assert sample[2] == f"sealed sample@1.0.0 {GOLDEN}"
+
+
+def test_planted_pairs_are_found_and_no_others_dropped(sample: tuple[Path, Path, str]) -> None:
+    """Of pairs planted at J >= .95 at least 99% lose one document; of those below, none to each other."""
+    data, store, _ = sample
+    verdicts = _verdicts(store)
+    found, missed, wrong = 0, 0, 0
+    with open(data / "planted.tsv", encoding="utf-8") as file:
+        for row in csv.DictReader(file, delimiter="\t"):
+            if row["kind"] != "near":
+                continue
+            sides = [verdicts.get((row[f"file_{side}"], int(row[f"record_{side}"]))) for side in "ab"]
+            lost = any(side is None or side[0] in (Drop.NEAR_DUPLICATE, Drop.EXACT_DUPLICATE) for side in sides)
+            if 100 * int(row["inter"]) >= 95 * int(row["union"]):
+                found, missed = found + lost, missed + (not lost)
+            else:
+                wrong += lost
+    assert found + missed >= 400
+    assert missed <= 0.01 * (found + missed)
+    assert wrong == 0
+
+
+def _verdicts(store: Path) -> dict[tuple[str, int], tuple[int, int, int]]:
+    """(file, record) -> (drop, inter, union), from the ledger."""
+    manifest = load_manifest(*read_ref(str(store / "refs/sample/1.0.0")))
+    found = {}
+    folder = Path(manifest.stage_folder(str(store), "verdicts"))
+    for path in sorted(folder.glob("*-ledger.parquet")):
+        for rows in read_part(str(path)):
+            near = rows["drop"] == Drop.NEAR_DUPLICATE
+            assert (100 * rows["inter"][near].astype(np.int64) >= 95 * rows["union"][near]).all()
+            columns = (rows[name].tolist() for name in ("blob", "record", "drop", "inter", "union"))
+            for blob, record, drop, inter, union in zip(*columns, strict=True):
+                found[manifest.blobs[blob].path, record] = drop, inter, union
+    return found
