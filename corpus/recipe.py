@@ -159,6 +159,10 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """The treatment of a source's text."""
         return next(s.text or self.text for s in self.source if s.name == source)
 
+    def naming(self, vocabulary: str) -> Recipe:
+        """The recipe with its vocabulary named, not located: where a file lies is no part of a corpus."""
+        return msgspec.structs.replace(self, tokens=msgspec.structs.replace(self.tokens, vocabulary=vocabulary))
+
     def canonical(self) -> dict[str, Any]:
         """The resolved recipe as plain JSON values: what the manifest holds."""
         return cast("dict[str, Any]", msgspec.to_builtins(self))

@@ -116,9 +116,11 @@ def build(options: argparse.Namespace) -> None:
     if options.workers < 1:
         raise RecipeError("a build needs a worker", where=f"--workers {options.workers}", remedy="give 1 or more")
     recipe, found, lock = _inputs(options)
+    vocabulary_file = recipe.tokens.vocabulary
 
     from corpus.encoders import best_encoder
     from corpus.source import check_pins, read_pins
+    from corpus.tokenizer import load_vocabulary
     from pipelines import seal, stages
     from pipelines.driver import Driver
     from pipelines.engines.local import LocalEngine
@@ -133,7 +135,8 @@ def build(options: argparse.Namespace) -> None:
     started = time.time()
     with lease(options.out), LocalEngine(options.workers, progress.tick) as engine:
         driver = Driver(engine, progress)
-        job = stages.Build(recipe, options.data, options.out, encoder, driver)
+        recipe = recipe.naming(load_vocabulary(vocabulary_file).name)
+        job = stages.Build(recipe, options.data, options.out, vocabulary_file, encoder, driver)
         pins = read_pins(lock)
         blobs = check_pins(found, pins, lock) if pins else stages.pin_blobs(job, found)
         vocabulary = stages.run(job, blobs)

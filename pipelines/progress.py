@@ -1,4 +1,4 @@
-"""What a person sees while a build runs: stage, tasks, text, documents, rate and time left.
+"""What a person sees while a build runs: stage, text, rows, rate and time left.
 
 On a terminal one live line per stage; elsewhere plain lines: one now and then, and one when a stage ends.
 The one seam to rich.
@@ -32,12 +32,14 @@ def progress_line(stage: str, seconds: float, done: tuple[int, int], total_bytes
     Args:
         stage: Its name.
         seconds: Since it started.
-        done: Text bytes and documents so far.
+        done: Text bytes and rows so far; stages that move ids alone count no text.
         total_bytes: What is to come in all, 0 where nobody knows.
     """
-    size, documents = done
+    size, rows = done
     rate = size / seconds if seconds > 0 else 0.0
-    parts = [f"{stage:<12}", f"{megabytes(size):>9}", f"{documents:>11,} documents", f"{megabytes(rate):>9}/s"]
+    parts = [f"{stage:<12}", f"{megabytes(size) if size else '':>9}", f"{rows:>11,} rows"]
+    if rate:
+        parts.append(f"{megabytes(rate):>9}/s")
     if total_bytes and rate:
         left = max(0.0, (total_bytes - size) / rate)
         parts.append(f"{left // 60:.0f}:{left % 60:02.0f} left")

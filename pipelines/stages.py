@@ -6,7 +6,7 @@
     exact                        one document per text
     signatures .. losers         near-duplicates: MinHash, every candidate verified, resolved once
     verdicts                     the ledger, and what is kept
-    split, encode, layout, shards  validation, tokens, shards
+    split, vocabulary, encode, layout, shards   validation, tokens, shards
 
 Each stage is a map over tasks, perhaps an exchange by key and a reduce per partition; the exchanges are, in order:
 thread, blob, thread | text digest, block, band key, block of b, block of a | block | shard. Tasks and partitions
@@ -37,11 +37,17 @@ from pipelines.steps.reading import READER_VERSIONS
 
 @dataclass(frozen=True)
 class Build:
-    """One build: what is built, from where, to where, by whom."""
+    """One build: what is built, from where, to where, by whom.
+
+    Attributes:
+        vocabulary: "gpt2", or where OPT's vocabulary file lies; the recipe only names which it is.
+        encoder: "tokenizers" or "fast"; the ids are the same.
+    """
 
     recipe: Recipe
     data: str
     store: str
+    vocabulary: str
     encoder: str
     driver: Driver
 
@@ -280,8 +286,15 @@ def make_shards(
         tasks=1,
         map=tokens.split_map,
     )
-    vocabulary = tokenizer.load_vocabulary(recipe.tokens.vocabulary)
-    description = tokens.describe(vocabulary, proved_behaviour(build.encoder))
+    description = tokens.describe(tokenizer.load_vocabulary(build.vocabulary), proved_behaviour(build.encoder))
+    build.stage(
+        "vocabulary",
+        rules={"vocabulary": description},
+        inputs=[],
+        job=build.vocabulary,
+        tasks=1,
+        map=tokens.vocabulary_map,
+    )
     encoded = build.stage(
         "encode",
         rules=ordering | {"vocabulary": description, "tokenizer": tokenizer.TOKENIZER_VERSION},
@@ -290,7 +303,7 @@ def make_shards(
             blocks,
             kept,
             split.urls("split.arrow")[0],
-            recipe.tokens.vocabulary,
+            build.vocabulary,
             build.encoder,
             split_key,
             order_key,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from corpus.drops import Drop
 from corpus.manifest import Manifest
+from corpus.minhash import recall
 from corpus.recipe import Recipe
 from corpus.source import Blob, Pins
 from pipelines.progress import megabytes
@@ -31,7 +32,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -
 
 def summary(manifest: Manifest, store: str) -> str:
     """The closing tables of a build."""
-    parts = [_sources(manifest), _dropped(manifest), _inputs(manifest)]
+    parts = [_sources(manifest), _dropped(manifest), _near(manifest), _inputs(manifest)]
     parts += [_chains(manifest), _damage(manifest), _next(manifest, store)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -80,6 +81,26 @@ def _dropped(manifest: Manifest) -> str:
     lines = [f"dropped: {', '.join(said) or 'nothing'}"]
     if repaired:
         lines.append(f"repaired: {repaired:,} characters that were no valid Unicode became U+FFFD")
+    return "\n".join(lines)
+
+
+def _near(manifest: Manifest) -> str:
+    """How near-duplicates were looked for, and what the bands find of all there are, by Jaccard."""
+    rule = manifest.recipe.duplicates
+    jaccards = sorted({50, 70, 80, 90, rule.threshold_percent, 97, 99})
+    curve = ", ".join(f".{j:02} {100 * recall(j / 100, rule.bands, rule.rows):.4g}%" for j in jaccards if j < 100)
+    counts: Counter[str] = Counter()
+    for stage in manifest.stages:
+        counts.update(stage.counts)
+    lines = [
+        f"near-duplicates: Jaccard of word {rule.ngram}-grams at least .{rule.threshold_percent}, "
+        f"policy {rule.policy}",
+        f"  {rule.bands} bands of {rule.rows} rows find, by Jaccard: {curve}",
+        f"  {counts['pairs_verified']:,} candidate pairs, each compared exactly; "
+        f"{counts['pairs_below']:,} were below",
+    ]
+    if counts["in_large_buckets"]:
+        lines.append(f"  {counts['in_large_buckets']:,} records lay in buckets too large for all their pairs")
     return "\n".join(lines)
 
 

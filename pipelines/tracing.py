@@ -25,10 +25,10 @@ from corpus.readers.reddit import base36, parse
 from corpus.recipe import Input
 from corpus.shard import Shard
 from corpus.table import Columns, concat, take
-from corpus.tokenizer import load_vocabulary
 from pipelines.steps.blocks import COMMENTS, ROWS, Blocks
 from pipelines.steps.reading import read_line_batches, read_records
 
+_VOCABULARY = "map-00000-vocabulary.arrow"
 _REDDIT_KIND = {1: "t1_", 3: "t3_"}
 
 
@@ -111,9 +111,9 @@ def trace(ref: str, address: str, data: str | None) -> Trace:
 
 def _token(store: str, manifest: Manifest, name: str, position: int, placed: Placed) -> tuple[int, bytes, int]:
     shard = Shard.open(storage.join(manifest.stage_folder(store, "shards"), name))
-    vocabulary = load_vocabulary(manifest.recipe.tokens.vocabulary)
-    before = vocabulary.decode(shard.tokens[placed.first_token : position])
-    return int(shard.tokens[position]), vocabulary.decode(shard.tokens[position : position + 1]), len(before)
+    spelt = concat(read_part(storage.join(manifest.stage_folder(store, "vocabulary"), _VOCABULARY)))["token"]
+    before = sum(len(spelt[token]) for token in shard.tokens[placed.first_token : position].tolist())
+    return int(shard.tokens[position]), spelt[int(shard.tokens[position])], before
 
 
 def _text(blocks: Blocks, placed: Placed) -> bytes:

@@ -151,6 +151,11 @@ def _encoded(kept: Columns, tokens: Tokens, cuts: list[order.Cut | None], job: E
     }
 
 
+def vocabulary_map(job: str, number: int, output: Output) -> None:
+    """Writes the bytes of every id, so that a corpus can be read back wherever it is carried."""
+    output.write("vocabulary.arrow", {"token": Texts.from_list(load_vocabulary(job).tokens)})
+
+
 def describe(vocabulary: Vocabulary, behaviour: str) -> dict[str, Any]:
     """What the manifest says of a vocabulary; an id that an order does not have is null."""
     return {

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROSE = ROOT / "data" / "prose"
 
 # What sample@1.0.0 is. A commit that moves it moves nothing else, and says why.
-GOLDEN = "sha256:f2fd143bda91ddf93fdaaef9fa4fa2ec76cee995a8d1780c932e56f8dd705459"
+GOLDEN = "sha256:36cab812dda0b36a17b3dab30215f8f38469bc0eef660957669ba0dcdd084e25"
 
 
 @pytest.fixture(scope="module")
