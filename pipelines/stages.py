@@ -16,7 +16,7 @@ are functions of the inputs alone: engines and workers cannot move a byte.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import msgspec
@@ -78,7 +78,8 @@ def run(build: Build, blobs: tuple[Blob, ...]) -> dict[str, Any]:
     blocks = Blocks.of(read)
     exact = one_per_text(build, read, blocks)
     losers = near_duplicates(build, read, blocks, exact)
-    return make_shards(build, read, blocks, exact, losers)
+    ledger = decide(build, read, blocks, exact, losers)
+    return make_shards(build, read, blocks, ledger)
 
 
 def _reading_rules(recipe: Recipe, readers: Sequence[str]) -> dict[str, Any]:
@@ -187,6 +188,21 @@ def one_per_text(build: Build, read: Sequence[Sealed], blocks: Blocks) -> Sealed
 
 def near_duplicates(build: Build, read: Sequence[Sealed], blocks: Blocks, exact: Sealed) -> Sealed:
     """Of documents with Jaccard at or above the threshold, the recipe's policy says which stay."""
+    candidates = bring_together(build, read, blocks, exact)
+    evidence = compare(build, read, blocks, candidates)
+    policy = build.recipe.duplicates.policy
+    return build.stage(
+        "losers",
+        rules={"policy": policy, "duplicates": duplicates_rules.DUPLICATES_VERSION},
+        inputs=[evidence.digest],
+        job=duplicates.LosersJob(tuple(evidence.urls("evidence.arrow")), policy),
+        tasks=1,
+        map=duplicates.losers_map,
+    )
+
+
+def bring_together(build: Build, read: Sequence[Sealed], blocks: Blocks, exact: Sealed) -> Sealed:
+    """Documents that share a band of their MinHash signatures become candidate pairs."""
     chosen = build.recipe.duplicates
     rule = minhash.MinHashRule(
         seed=chosen.seed,
@@ -195,29 +211,24 @@ def near_duplicates(build: Build, read: Sequence[Sealed], blocks: Blocks, exact:
         rows=chosen.rows,
         threshold_percent=chosen.threshold_percent,
     )
-    versions = {
-        "shingles": shingles.SHINGLE_VERSION,
-        "minhash": minhash.MINHASH_VERSION,
-        "resolution": duplicates_rules.DUPLICATES_VERSION,
-    }
-    rules = {"duplicates": msgspec.to_builtins(chosen), **versions}
-    text = [stage.digest for stage in read]
-    exact_parts = exact.urls("exact.arrow")
+    # Each stage is keyed by what decides it alone: another policy resolves again and compares nothing again.
+    rules = {"shingles": shingles.SHINGLE_VERSION, "minhash": minhash.MINHASH_VERSION} | asdict(rule)
+    lost = exact.urls("exact.arrow")
     signatures = build.stage(
         "signatures",
         rules=rules,
-        inputs=[*text, exact.digest],
-        job=duplicates.SignaturesJob(blocks, tuple(exact_parts), rule),
-        tasks=len(exact_parts),
+        inputs=[*(stage.digest for stage in read), exact.digest],
+        job=duplicates.SignaturesJob(blocks, tuple(lost), rule),
+        tasks=len(lost),
         map=duplicates.signatures_map,
         partitions=blocks.groups,
         reduce=duplicates.signatures_reduce,
     )
     bands = signatures.urls("bands.arrow")
     partitions = duplicates.partitions_for(sum(part.rows for part in signatures.parts))
-    candidates = build.stage(
+    return build.stage(
         "candidates",
-        rules=rules,
+        rules=rules | {"duplicates": duplicates_rules.DUPLICATES_VERSION},
         inputs=[signatures.digest],
         job=duplicates.CandidatesJob(tuple(bands), partitions),
         tasks=len(bands),
@@ -225,8 +236,15 @@ def near_duplicates(build: Build, read: Sequence[Sealed], blocks: Blocks, exact:
         partitions=partitions,
         reduce=duplicates.candidates_reduce,
     )
+
+
+def compare(build: Build, read: Sequence[Sealed], blocks: Blocks, candidates: Sealed) -> Sealed:
+    """Every candidate pair is compared exactly, shingle set against shingle set."""
+    chosen = build.recipe.duplicates
+    rules = {"ngram": chosen.ngram, "shingles": shingles.SHINGLE_VERSION}
+    text = [stage.digest for stage in read]
     pairs = candidates.urls("pairs.arrow")
-    shingle_sets = build.stage(
+    sets = build.stage(
         "shingles",
         rules=rules,
         inputs=[*text, candidates.digest],
@@ -236,36 +254,23 @@ def near_duplicates(build: Build, read: Sequence[Sealed], blocks: Blocks, exact:
         partitions=blocks.groups,
         reduce=duplicates.shingles_reduce,
     )
-    sets = shingle_sets.urls("shingles.arrow")
-    evidence = build.stage(
+    parts = sets.urls("shingles.arrow")
+    return build.stage(
         "evidence",
-        rules=rules,
-        inputs=[*text, shingle_sets.digest],
-        job=duplicates.VerifyJob(blocks, tuple(sets), chosen.ngram, chosen.threshold_percent),
-        tasks=len(sets),
+        rules=rules | {"threshold_percent": chosen.threshold_percent},
+        inputs=[*text, sets.digest],
+        job=duplicates.VerifyJob(blocks, tuple(parts), chosen.ngram, chosen.threshold_percent),
+        tasks=len(parts),
         map=duplicates.evidence_map,
         partitions=blocks.groups,
         reduce=duplicates.evidence_reduce,
     )
-    edges = tuple(evidence.urls("evidence.arrow"))
-    return build.stage(
-        "losers",
-        rules=rules,
-        inputs=[evidence.digest],
-        job=duplicates.LosersJob(edges, chosen.policy),
-        tasks=1,
-        map=duplicates.losers_map,
-    )
 
 
-def make_shards(
-    build: Build, read: Sequence[Sealed], blocks: Blocks, exact: Sealed, losers: Sealed
-) -> dict[str, Any]:
-    """The ledger is written; what it keeps is split, encoded and laid into shards in keyed order."""
-    recipe = build.recipe
-    sources = tuple(source.name for source in recipe.source)
+def decide(build: Build, read: Sequence[Sealed], blocks: Blocks, exact: Sealed, losers: Sealed) -> Sealed:
+    """The verdict on every record: the ledger is written, and what is kept goes on."""
     lost = verdicts.VerdictsJob(blocks, tuple(exact.urls("exact.arrow")), tuple(losers.urls("losers.arrow")))
-    ledger = build.stage(
+    return build.stage(
         "verdicts",
         rules={"version": 1},
         inputs=[*(stage.digest for stage in read), exact.digest, losers.digest],
@@ -275,6 +280,12 @@ def make_shards(
         partitions=blocks.groups,
         reduce=verdicts.verdicts_reduce,
     )
+
+
+def make_shards(build: Build, read: Sequence[Sealed], blocks: Blocks, ledger: Sealed) -> dict[str, Any]:
+    """What the ledger keeps is split, encoded and laid into shards in keyed order."""
+    recipe = build.recipe
+    sources = tuple(source.name for source in recipe.source)
     kept = tuple(ledger.urls("kept.arrow"))
     split_key, order_key = (order.derive_key(recipe.seed, purpose) for purpose in ("validation", "order"))
     ordering = {"seed": recipe.seed, "order": order.ORDER_VERSION}
