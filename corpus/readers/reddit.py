@@ -18,18 +18,17 @@ string by the month; no field but those named here can spoil a record; null is a
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import msgspec
 import numpy as np
-import orjson
 import pyarrow as pa
 from numba import njit
 from numpy.typing import NDArray
 
 from corpus.document import Texts
 from corpus.drops import Drop
+from corpus.readers.json_record import parse_object
 from corpus.readers.record import Lines
 
 VERSION = 1
@@ -158,35 +157,13 @@ def _is_utf8(text: bytes) -> bool:
     return True
 
 
-_ESCAPE = re.compile(
-    rb"""\\(?: u[dD][89abAB][0-9a-fA-F]{2} \\u[dD][c-fC-F][0-9a-fA-F]{2}   # a pair: sound
-             | (?P<lone> u[dD][89a-fA-F][0-9a-fA-F]{2} )
-             | . )                                                          # any other, backslash included""",
-    re.VERBOSE | re.DOTALL,
-)
-
-
 def _second_reading(line: bytes) -> tuple[_Fields, int, int]:
     """The fields, a `Drop` or 0, and how many characters were not Unicode: slow, and the last word."""
-    lone = 0
-
-    def mend(escape: re.Match[bytes]) -> bytes:
-        nonlocal lone
-        if escape["lone"] is None:
-            return escape[0]
-        lone += 1
-        return rb"\ufffd"
-
-    decoded = line.decode(errors="replace")
-    replaced = decoded.count("\ufffd") - line.count("\ufffd".encode())
-    try:
-        record = orjson.loads(_ESCAPE.sub(mend, decoded.encode()))
-    except orjson.JSONDecodeError:
-        return _NO_FIELDS, Drop.BROKEN_JSON, 0
-    if not isinstance(record, dict):
+    record, repairs = parse_object(line)
+    if record is None:
         return _NO_FIELDS, Drop.BROKEN_JSON, 0
     try:
-        return msgspec.convert(record, _Fields), 0, replaced + lone
+        return msgspec.convert(record, _Fields), 0, repairs
     except msgspec.ValidationError:
         return _NO_FIELDS, Drop.WRONG_TYPE, 0
 

@@ -76,8 +76,10 @@ def main() -> int:
     held = all(digest == first for _, digest in rows)
     text = f"""## Reproduction
 
-`python workflows/benchmarks/reproduce.py --recipe {chosen.recipe} --data DIR`, {machine()}.
-{len(rows)} builds of one recipe and the same bytes, {"one digest" if held else "NOT one digest"}: `sha256:{first}`.
+`python workflows/benchmarks/reproduce.py --recipe {chosen.recipe} --data DIR`
+on {machine()}.
+{len(rows)} builds of one recipe and the same bytes, {"one digest" if held else "NOT one digest"}:
+`sha256:{first}`.
 
 {table(["what was changed", "manifest", ""], said)}
 """
