@@ -9,7 +9,7 @@ smallest id), and a pair is always (better rank, worse rank).
 Candidates. In a bucket of at most `EXHAUSTIVE` documents every pair is a candidate. A larger one would cost the
 square of its size, so it is searched twice in linear work: every member is paired with the bucket's `LEADERS`
 best-ranked members, and the bucket is divided by each refine key into smaller ones, exhaustive or led likewise.
-A member costs at most (1 + refine keys) * `LEADERS` pairs there.
+A member costs `LEADERS` pairs there, and for each refine key as many again or, on average, at most 31.5.
 
 What that loses, with two refine keys of 8 rows: nothing of a pair with one of the leaders; of the other pairs at
 Jaccard .95, those that agree in neither refine key, (1 - .95**8)**2 = 11%, if *every* bucket they share is large,
@@ -26,8 +26,8 @@ and with twice the leaders; the last two rows are means of three families, which
     own content, .76, 40% copied from another    98.4% (77)          99.5% (60)         99.7% (70)
 
 Leaders find the copies of a template, refine keys the copies of a document made from one. Both together are not
-the best of the three in every family, but never far from it. A large
-family of moderately similar members stays the weak spot: 4% of its drops are missed.
+the best of the three in every family, but never far from it. A large family of moderately similar members stays
+the weak spot: 4% of its drops are missed.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ from numpy.typing import NDArray
 
 DUPLICATES_VERSION = 1
 
-# Unpublished: our choice. 16 leaders and twice 16 in refined buckets cost a member of a large bucket 48 pairs at
-# most, where a member of the largest exhaustive one costs 31.5.
+# Unpublished: our choice. A member of the largest exhaustive bucket costs 31.5 pairs; one of a large bucket with
+# two refine keys 48 where the refined buckets are large too, and at most 16 + 2 * 31.5 = 79 where they are not.
 EXHAUSTIVE = 64
 LEADERS = 16
 
