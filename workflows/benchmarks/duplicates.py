@@ -248,7 +248,7 @@ def main() -> int:
     first = dict.fromkeys(each for pair, (shared, union) in planted.items() if shared < union for each in pair)
     chosen = [*first, *(document for document in sorted(corpus.texts) if document not in first)][: options.brute]
     sets[f"All pairs among {len(chosen):,} documents"] = all_pairs(corpus, chosen)
-    parts = [f"### {corpus.name}", f"{near:,} near-duplicates dropped, each measured again: {len(wrong)} wrongly."]
+    parts = [f"{near:,} near-duplicates dropped, each measured again: {len(wrong)} wrongly."]
     for name, pairs in sets.items():
         text, total, found = by_jaccard(corpus, pairs)
         rate = f"{100 * found / total:.2f}%" if total else "none there"
@@ -278,7 +278,7 @@ def _introduction(options: argparse.Namespace, corpus: Corpus) -> list[str]:
     command += " --planted data/sample/planted.tsv" if options.planted else ""
     command += f" --near {options.near.name}" if options.near else ""
     return [
-        "## Near-duplicates against brute force",
+        f"## Near-duplicates of {corpus.name}, against brute force",
         f"`{command}`: Jaccard of the normalised texts, counted anew in plain Python. *Joined*: measured by the "
         "build at or above the threshold. Below it, both are to be kept.",
     ]
