@@ -1,7 +1,7 @@
 """Opens every shard of a sealed corpus in megatron-core's IndexedDataset, unchanged, and reads the texts back.
 
     pip install torch==2.13.0 megatron-core==0.16.1
-    python workflows/benchmarks/megatron.py build/refs/sample/1.0.0
+    python workflows/benchmarks/megatron_reads.py build/refs/sample/1.0.0
 
 The ids of each document must decode to the normalised text that the corpus holds for it, and end with the
 end-of-document id. Writes the section "megatron" of RESULTS.md; exits 1 where a document differs.
@@ -46,7 +46,7 @@ def main() -> int:
     version = importlib.metadata.version("megatron-core")
     text = f"""## Megatron
 
-`python workflows/benchmarks/megatron.py build/refs/{manifest.name}/{manifest.version}`
+`python workflows/benchmarks/megatron_reads.py build/refs/{manifest.name}/{manifest.version}`
 on {machine()}.
 megatron-core {version} opens all {len(manifest.shards)} shards unchanged. Of {documents:,} documents
 ({tokens:,} tokens) {differ:,} differ from the normalised text that the corpus holds for them.
