@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 
@@ -77,10 +78,10 @@ def _dropped(manifest: Manifest) -> str:
     for balance in manifest.sources:
         reasons.update({label: dropped.documents for label, dropped in balance.dropped.items()})
     repaired = sum(balance.repairs for balance in manifest.sources)
-    said = [f"{count:,} {label}" for label, count in reasons.items()]
-    lines = [f"dropped: {', '.join(said) or 'nothing'}"]
+    said = ", ".join(f"{count:,} {label}" for label, count in reasons.items())
+    lines = textwrap.wrap(f"dropped: {said or 'nothing'}", 100, subsequent_indent="  ")
     if repaired:
-        lines.append(f"repaired: {repaired:,} characters that were no valid Unicode became U+FFFD")
+        lines.append(f"repaired: {repaired:,} x U+FFFD for what was no valid Unicode")
     return "\n".join(lines)
 
 
@@ -125,8 +126,8 @@ def _chains(manifest: Manifest) -> str:
     share = 100 * counts["chars_chosen"] / counts["chars_live"]
     return (
         f"reddit: {counts['threads']:,} threads, {counts['comments']:,} comments, the longest chains hold "
-        f"{counts['chosen']:,} of {counts['live']:,} with text: {share:.1f}% of their characters "
-        f"(the paper keeps about {PAPER_CHAIN_PERCENT}%)"
+        f"{counts['chosen']:,} of {counts['live']:,} with text\n"
+        f"  and {share:.1f}% of their characters; the paper keeps about {PAPER_CHAIN_PERCENT}%"
     )
 
 
