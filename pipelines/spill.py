@@ -11,10 +11,11 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from corpus import storage
-from corpus.table import Columns, concat, from_batch, to_batch
+from corpus.table import Columns, from_batch, gather, to_batch
 from pipelines.stage import Stage, read_marker, task_name
 
 BUDGET_BYTES = 64 << 20  # unpublished: our choice; what a map task holds before it flushes
+_BATCH_BYTES = 1 << 20  # unpublished: our choice; smaller tables are put together, larger ones are not copied
 _CODEC = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
@@ -36,12 +37,15 @@ class SpillWriter:
 
     def _flush(self) -> None:
         for partition in sorted(self._held):
-            batch = to_batch(concat(self._held[partition]))
-            stream = pa.BufferOutputStream()
-            with pa.ipc.new_stream(stream, batch.schema, options=_CODEC) as writer:
-                writer.write_batch(batch)
             start = self._file.size
-            self._file.write(memoryview(stream.getvalue()))
+            # The first table says in which order the columns stand.
+            names = list(self._held[partition][0])
+            batches = map(to_batch, gather(self._held.pop(partition), _BATCH_BYTES))
+            first = next(batches).select(names)
+            with pa.ipc.new_stream(self._file, first.schema, options=_CODEC) as writer:
+                writer.write_batch(first)
+                for batch in batches:
+                    writer.write_batch(batch.select(names))
             self.index.setdefault(partition, []).append((start, self._file.size - start))
         self._held, self._bytes = {}, 0
 
@@ -63,7 +67,7 @@ def read_spills(stage: Stage, partition: int) -> Iterator[Columns]:
         if marker is None or partition not in marker.spill:
             continue
         with storage.open_input(storage.join(stage.folder, "spill", task)) as file:
-            for start, length in marker.spill[partition]:
+            for start, _ in marker.spill[partition]:
                 file.seek(start)
-                for batch in pa.ipc.open_stream(file.read(length)):
+                for batch in pa.ipc.open_stream(file):
                     yield from_batch(batch)

@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from corpus import order
 from corpus.document import Texts
 from corpus.encoders import choose_encoder
 from corpus.part import PartFacts, read_part
 from corpus.provenance import placement_columns
-from corpus.shard import write_shard
+from corpus.shard import in_order, write_shard
 from corpus.table import Columns, concat, fixed_key, take
 from corpus.tokenizer import Encoder, Tokens, Vocabulary, encode_documents, load_vocabulary
 from pipelines.stage import Output
@@ -253,18 +252,17 @@ def shards_map(job: ShardsJob, number: int, output: Output) -> None:
 def shards_reduce(job: ShardsJob, partition: int, blocks: Iterator[Columns], output: Output) -> None:
     """Writes a shard and its placement: documents in the order of their keys, then of their ids."""
     plan = job.plans[partition]
-    documents = concat(blocks) or _no_documents()
-    documents = take(documents, np.lexsort([*fixed_key(documents["doc_id"]), documents["key"]]))
-    lengths: NDArray[np.int64] = documents["tokens"]
-    ids: Texts = documents["ids"]
-    tokens = Tokens(np.ascontiguousarray(ids.data).view("<u2"), ids.offsets // _ID_BYTES)
-    facts = write_shard(output.url(plan.name), [tokens])
+    ids: list[Tokens] = []
+    documents = concat(_without_ids(blocks, ids)) or _no_documents()
+    in_key_order = np.lexsort([*fixed_key(documents["doc_id"]), documents["key"]])
+    documents = take(documents, in_key_order)
+    facts = write_shard(output.url(plan.name), in_order(ids, in_key_order))
     output.parts += [
         PartFacts(f"{plan.name}.bin", facts.documents, facts.bin_sha256, facts.bin_sha256, facts.bin_bytes),
         PartFacts(f"{plan.name}.idx", facts.documents, facts.idx_sha256, facts.idx_sha256, facts.idx_bytes),
     ]
     with output.named_part(f"{plan.name}.placement.parquet") as part:
-        part.write(placement_columns(documents, lengths))
+        part.write(placement_columns(documents, documents["tokens"]))
         output.parts.append(part.close())
     output.counts[f"shard/{plan.name}/documents"] += facts.documents
     output.counts[f"shard/{plan.name}/tokens"] += facts.tokens
@@ -274,9 +272,16 @@ def shards_reduce(job: ShardsJob, partition: int, blocks: Iterator[Columns], out
     output.tick(int(documents["text_bytes"].sum()), facts.documents)
 
 
+def _without_ids(blocks: Iterator[Columns], ids: list[Tokens]) -> Iterator[Columns]:
+    """The blocks, their ids taken out and put into the list: most of a shard is never copied whole."""
+    for columns in blocks:
+        packed: Texts = columns.pop("ids")
+        ids.append(Tokens(packed.data.view("<u2"), packed.offsets // _ID_BYTES))
+        yield columns
+
+
 def _no_documents() -> Columns:
     """The documents of a key range that holds none."""
     numbers = {name: np.zeros(0, np.int64) for name in ("record", "offset", "raw_bytes", "text_bytes", "tokens")}
     small = {name: np.zeros(0, np.uint32) for name in ("block", "row", "blob")}
-    ids = {"doc_id": np.zeros((0, 16), np.uint8), "key": np.zeros(0, np.uint64), "ids": Texts.from_list([])}
-    return numbers | small | ids
+    return numbers | small | {"doc_id": np.zeros((0, 16), np.uint8), "key": np.zeros(0, np.uint64)}
