@@ -13,6 +13,7 @@ import posixpath
 import secrets
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, cast
 
@@ -79,7 +80,8 @@ def publish(url: str, data: bytes) -> bool:
     except OSError as error:
         raise _unwritable(url, error) from error
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):  # where it could not be made, it cannot be removed
+            aside.unlink()
     return True
 
 
