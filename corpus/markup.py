@@ -1,0 +1,229 @@
+"""How large markup can become when parsed: found in one pass over its bytes, before a parser is trusted with it.
+
+Parsers of HTML take time in the square of a tree's depth and of a tag's attributes: 100 KB can take minutes.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+MAX_DEPTH = 512
+"""Open elements within each other; browsers flatten the rest. Source: Blink, kMaximumHTMLParserDOMTreeDepth."""
+
+# Element names that never hold anything. Source: HTML Living Standard, section 13.1.2, "void elements".
+_VOID = "area base br col embed hr img input link meta source track wbr"
+# Of these a second closes the first, so that nobody closes them. Source: the same, section 13.1.2.4.
+_CLOSED_BY_THE_NEXT = "p li dd dt option"
+# Nothing in these is markup, and they hold by far the most of what looks like it.
+_RAW = "script style"
+
+_LESS, _GREATER, _SLASH, _BANG, _DASH, _QUESTION, _EQUALS = b"<>/!-?="
+_DOUBLE, _SINGLE = b"\"'"
+
+
+class Shape(NamedTuple):
+    """What a page's tags amount to.
+
+    Attributes:
+        tags: Start tags.
+        attributes: The most of one tag.
+        depth: At least as many elements as are ever open at once; counted no further than `MAX_DEPTH + 1`.
+    """
+
+    tags: int
+    attributes: int
+    depth: int
+
+
+def shape(page: bytes) -> Shape:
+    """The shape of an HTML page in UTF-8 (or any charset that holds ASCII).
+
+    The depth is an upper bound: an end tag closes the innermost element if that has its name, else nothing.
+    """
+    # A few spaces, so that looking ahead needs no bounds.
+    data = np.frombuffer(page + b" " * 16, np.uint8)
+    tags, attributes, depth = _shape(data, _packed(_VOID), _packed(_CLOSED_BY_THE_NEXT), _packed(_RAW))
+    return Shape(int(tags), int(attributes), int(depth))
+
+
+def _packed(names: str) -> NDArray[np.uint64]:
+    """Names of up to eight letters, each in one number, as the kernel reads them."""
+    return np.array([int.from_bytes(name.encode(), "big") for name in names.split()], np.uint64)
+
+
+@njit(cache=True, nogil=True)
+def _shape(
+    data: NDArray[np.uint8],
+    void: NDArray[np.uint64],
+    closed_by_the_next: NDArray[np.uint64],
+    raw: NDArray[np.uint64],
+) -> tuple[int, int, int]:
+    """Tags, attributes and depth; see `Shape`."""
+    end = len(data) - 16
+    name_at = np.zeros(MAX_DEPTH + 1, np.int64)  # where the name of each open element stands
+    name_length = np.zeros(MAX_DEPTH + 1, np.int64)
+    tags = attributes = depth = deepest = 0
+    foreign = False  # whether there was an <svg> or <math>, in which script and style hold markup
+    at = 0
+    while at < end:
+        if data[at] != _LESS:
+            at += 1
+            continue
+        closes = data[at + 1] == _SLASH
+        start = at + 1 + closes
+        if not _is_letter(data[start]):
+            at = _after_comment(data, at, end)
+            continue
+        stop = start
+        while stop < end and not _ends_name(data[stop]):
+            stop += 1
+        at, count = _after_tag(data, stop, end)
+        top = depth - 1
+        same = depth > 0 and _same_name(data, start, stop - start, name_at[top], name_length[top])
+        if closes:
+            depth -= same
+            continue
+        tags += 1
+        attributes = max(attributes, count)
+        name = _pack(data, start, stop)
+        foreign = foreign or name == 0x737667 or name == 0x6D617468
+        if _among(name, void) or (same and _among(name, closed_by_the_next)):
+            continue
+        if _among(name, raw) and not foreign:
+            at = _raw_end(data, start, stop, at, end)
+        if depth <= MAX_DEPTH:
+            name_at[depth], name_length[depth] = start, stop - start
+            depth += 1
+            deepest = max(deepest, depth)
+        if deepest > MAX_DEPTH:
+            depth = 0  # the answer on depth is known; what is left are tags and attributes
+    return tags, attributes, deepest
+
+
+@njit(cache=True, nogil=True)
+def _is_letter(byte: int) -> bool:
+    return 97 <= (byte | 32) <= 122
+
+
+@njit(cache=True, nogil=True)
+def _is_space(byte: int) -> bool:
+    return byte == 32 or byte == 9 or byte == 10 or byte == 12 or byte == 13
+
+
+@njit(cache=True, nogil=True)
+def _ends_name(byte: int) -> bool:
+    return byte in (_GREATER, _SLASH) or _is_space(byte)
+
+
+@njit(cache=True, nogil=True)
+def _lower(byte: int) -> int:
+    return byte | 32 if 65 <= byte <= 90 else byte
+
+
+@njit(cache=True, nogil=True)
+def _same_name(data: NDArray[np.uint8], start: int, length: int, other: int, other_length: int) -> bool:
+    if length != other_length:
+        return False
+    equal = 0
+    while equal < length and _lower(data[start + equal]) == _lower(data[other + equal]):
+        equal += 1
+    return equal == length
+
+
+@njit(cache=True, nogil=True)
+def _pack(data: NDArray[np.uint8], start: int, stop: int) -> np.uint64:
+    """The name in lower case as one number; 0 for a longer one than eight bytes, which is in none of the lists."""
+    name = np.uint64(0)
+    if stop - start <= 8:
+        for at in range(start, stop):
+            name = (name << np.uint64(8)) | np.uint64(_lower(data[at]))
+    return name
+
+
+@njit(cache=True, nogil=True)
+def _among(name: np.uint64, names: NDArray[np.uint64]) -> bool:
+    at = 0
+    while at < len(names) and names[at] != name:
+        at += 1
+    return at < len(names)
+
+
+@njit(cache=True, nogil=True)
+def _after_comment(data: NDArray[np.uint8], at: int, end: int) -> int:
+    """Where what begins with `<` and is no tag ends. Source: HTML Living Standard, 13.2.5.41 to 13.2.5.52."""
+    if data[at + 1] == _BANG and data[at + 2] == _DASH and data[at + 3] == _DASH:
+        at += 4
+        if data[at] == _GREATER:
+            return at + 1
+        if data[at] == _DASH and data[at + 1] == _GREATER:
+            return at + 2
+        while at < end:
+            if data[at] == _DASH and data[at + 1] == _DASH:
+                if data[at + 2] == _GREATER:
+                    return at + 3
+                if data[at + 2] == _BANG and data[at + 3] == _GREATER:
+                    return at + 4
+            at += 1
+        return end
+    if data[at + 1] == _BANG or data[at + 1] == _QUESTION or data[at + 1] == _SLASH:
+        while at < end and data[at] != _GREATER:
+            at += 1
+    return at + 1
+
+
+@njit(cache=True, nogil=True)
+def _after_tag(data: NDArray[np.uint8], at: int, end: int) -> tuple[int, int]:
+    """Where the tag ends, and how many attributes it has. Source: HTML Living Standard, 13.2.5.32 to 13.2.5.40."""
+    count = 0
+    while at < end:
+        byte = data[at]
+        if byte == _GREATER:
+            return at + 1, count
+        if byte == _SLASH or _is_space(byte):
+            at += 1
+            continue
+        count += 1
+        at = _after_attribute(data, at, end)
+    return end, count
+
+
+@njit(cache=True, nogil=True)
+def _after_attribute(data: NDArray[np.uint8], at: int, end: int) -> int:
+    at += 1  # an `=` that begins a name is part of it
+    while at < end and data[at] != _EQUALS and not _ends_name(data[at]):
+        at += 1
+    while at < end and _is_space(data[at]):
+        at += 1
+    if data[at] != _EQUALS:
+        return at
+    at += 1
+    while at < end and _is_space(data[at]):
+        at += 1
+    quote = data[at]
+    if quote in (_DOUBLE, _SINGLE):
+        at += 1
+        while at < end and data[at] != quote:
+            at += 1
+        return at + 1
+    while at < end and data[at] != _GREATER and not _is_space(data[at]):
+        at += 1
+    return at
+
+
+@njit(cache=True, nogil=True)
+def _raw_end(data: NDArray[np.uint8], start: int, stop: int, at: int, end: int) -> int:
+    """Where the end tag of this script or style begins; right here if there is none."""
+    length = stop - start
+    for begin in range(at, end - length - 1):
+        if (
+            data[begin] == _LESS
+            and data[begin + 1] == _SLASH
+            and _same_name(data, begin + 2, length, start, length)
+            and _ends_name(data[begin + 2 + length])
+        ):
+            return begin
+    return at
