@@ -111,7 +111,7 @@ def _tree_depth(page: str) -> int:
 
     document = HTMLTree.parse(page).document
     if document is not None:
-        traverse_dom(document, enter, elements_only=True)
+        traverse_dom(document, enter)
     return deepest
 
 

@@ -18,10 +18,11 @@ MAX_DEPTH = 512
 _VOID = "area base br col embed hr img input link meta source track wbr"
 # Of these a second closes the first, so that nobody closes them. Source: the same, section 13.1.2.4.
 _CLOSED_BY_THE_NEXT = "p li dd dt option"
-# Nothing in these is markup, and they hold by far the most of what looks like it.
-_RAW = "script style"
+# Nothing in these is markup, except within <svg> and <math>. Source: the same, section 13.2.6.2.
+_RAW = "script style iframe noembed noframes textarea title xmp"
 
-_LESS, _GREATER, _SLASH, _BANG, _DASH, _QUESTION, _EQUALS = b"<>/!-?="
+_SVG, _MATH, _TABLE = (int.from_bytes(name, "big") for name in (b"svg", b"math", b"table"))
+_LESS, _GREATER, _SLASH, _BANG, _DASH, _QUESTION, _EQUALS, _BRACKET = b"<>/!-?=["
 _DOUBLE, _SINGLE = b"\"'"
 
 
@@ -55,6 +56,10 @@ def _packed(names: str) -> NDArray[np.uint64]:
     return np.array([int.from_bytes(name.encode(), "big") for name in names.split()], np.uint64)
 
 
+# What is open: how many elements, of them tables, and svg or math; and the most that ever was.
+_DEPTH, _TABLES, _FOREIGN, _DEEPEST = range(4)
+
+
 @njit(cache=True, nogil=True)
 def _shape(
     data: NDArray[np.uint8],
@@ -64,11 +69,9 @@ def _shape(
 ) -> tuple[int, int, int]:
     """Tags, attributes and depth; see `Shape`."""
     end = len(data) - 16
-    name_at = np.zeros(MAX_DEPTH + 1, np.int64)  # where the name of each open element stands
-    name_length = np.zeros(MAX_DEPTH + 1, np.int64)
-    tags = attributes = depth = deepest = 0
-    foreign = False  # whether there was an <svg> or <math>, in which script and style hold markup
-    at = 0
+    names = np.zeros((MAX_DEPTH + 1, 2), np.int64)  # where the name of each open element stands, and its length
+    is_open = np.zeros(4, np.int64)
+    tags = attributes = at = 0
     while at < end:
         if data[at] != _LESS:
             at += 1
@@ -76,32 +79,43 @@ def _shape(
         closes = data[at + 1] == _SLASH
         start = at + 1 + closes
         if not _is_letter(data[start]):
+            if is_open[_FOREIGN] and data[at + 1] == _BANG and data[at + 2] == _BRACKET:
+                is_open[_DEEPEST] = MAX_DEPTH + 1  # CDATA or a comment: only a parser knows
             at = _after_comment(data, at, end)
             continue
         stop = start
         while stop < end and not _ends_name(data[stop]):
             stop += 1
         at, count = _after_tag(data, stop, end)
-        top = depth - 1
-        same = depth > 0 and _same_name(data, start, stop - start, name_at[top], name_length[top])
+        top = is_open[_DEPTH] - 1
+        same = top >= 0 and _same_name(data, start, stop - start, names[top, 0], names[top, 1])
+        name = _pack(data, start, stop)
         if closes:
-            depth -= same
+            _count(is_open, name, -int(same))
             continue
         tags += 1
         attributes = max(attributes, count)
-        name = _pack(data, start, stop)
-        foreign = foreign or name == 0x737667 or name == 0x6D617468
         if _among(name, void) or (same and _among(name, closed_by_the_next)):
             continue
-        if _among(name, raw) and not foreign:
-            at = _raw_end(data, start, stop, at, end)
-        if depth <= MAX_DEPTH:
-            name_at[depth], name_length[depth] = start, stop - start
-            depth += 1
-            deepest = max(deepest, depth)
-        if deepest > MAX_DEPTH:
-            depth = 0  # the answer on depth is known; what is left are tags and attributes
-    return tags, attributes, deepest
+        if _among(name, raw):
+            at, markup = _raw_end(data, start, stop, at, end)
+            if is_open[_FOREIGN] and markup:
+                is_open[_DEEPEST] = MAX_DEPTH + 1  # markup or not: only a parser knows
+        names[is_open[_DEPTH]] = start, stop - start
+        _count(is_open, name, 1)
+    return tags, attributes, min(is_open[_DEEPEST], MAX_DEPTH + 1)
+
+
+@njit(cache=True, nogil=True)
+def _count(is_open: NDArray[np.int64], name: np.uint64, change: int) -> None:
+    """Opens or closes an element of this name."""
+    is_open[_DEPTH] += change
+    is_open[_TABLES] += change * (name == _TABLE)
+    is_open[_FOREIGN] += change * (name in (_SVG, _MATH))
+    # To a table a parser adds a <tbody> and a <tr> of its own.
+    is_open[_DEEPEST] = max(is_open[_DEEPEST], is_open[_DEPTH] + 2 * is_open[_TABLES])
+    if is_open[_DEEPEST] > MAX_DEPTH:
+        is_open[:_DEEPEST] = 0  # the answer on depth is known; what is left are tags and attributes
 
 
 @njit(cache=True, nogil=True)
@@ -215,15 +229,15 @@ def _after_attribute(data: NDArray[np.uint8], at: int, end: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _raw_end(data: NDArray[np.uint8], start: int, stop: int, at: int, end: int) -> int:
-    """Where the end tag of this script or style begins; right here if there is none."""
+def _raw_end(data: NDArray[np.uint8], start: int, stop: int, at: int, end: int) -> tuple[int, bool]:
+    """Where this element's end tag begins, and whether there is a `<` before; right here if there is none."""
     length = stop - start
-    for begin in range(at, end - length - 1):
-        if (
-            data[begin] == _LESS
-            and data[begin + 1] == _SLASH
-            and _same_name(data, begin + 2, length, start, length)
-            and _ends_name(data[begin + 2 + length])
-        ):
-            return begin
-    return at
+    markup = False
+    for begin in range(at, end):
+        if data[begin] != _LESS:
+            continue
+        closes = data[begin + 1] == _SLASH and begin + 2 + length < len(data)
+        if closes and _same_name(data, begin + 2, length, start, length) and _ends_name(data[begin + 2 + length]):
+            return begin, markup
+        markup = True
+    return at, markup

@@ -34,6 +34,9 @@ _META = re.compile(rb"<meta[\s/][^>]*?charset\s*=[\s\"']*([^\s\"'/;>]+)", re.IGN
 _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 _ENCODING_MAGICS = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
 
+# Four bytes may hold 128 KiB and decompressobj knows no limit: this much gives 2 MiB at most. Our choice.
+_ZSTD_PIECE_BYTES = 64
+
 
 class Response(NamedTuple):
     """An HTTP response: status code, fields with names in lower case, body as it was written down."""
@@ -152,8 +155,13 @@ def _whole(stream: zlib._Decompress, body: bytes, most: int) -> bytes:
 
 def _inflate_zstd(body: bytes, most: int) -> bytes:
     # A window of 8 MiB is the most that HTTP allows: RFC 9659.
-    with zstandard.ZstdDecompressor(max_window_size=2**23).stream_reader(body) as stream:
-        return bytes(stream.read(most))
+    frame = zstandard.ZstdDecompressor(max_window_size=2**23).decompressobj()
+    content = bytearray()
+    for at in range(0, len(body), _ZSTD_PIECE_BYTES):
+        content += frame.decompress(body[at : at + _ZSTD_PIECE_BYTES])
+        if frame.eof or len(content) >= most:
+            return bytes(content)
+    raise ValueError("the body ends before its content does")
 
 
 def _inflate_brotli(body: bytes, most: int) -> bytes:
