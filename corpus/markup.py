@@ -20,6 +20,12 @@ _VOID = "area base br col embed hr img input link meta source track wbr"
 _CLOSED_BY_THE_NEXT = "p li dd dt option"
 # Nothing in these is markup, except within <svg> and <math>. Source: the same, section 13.2.6.2.
 _RAW = "script style iframe noembed noframes textarea title xmp"
+# Within <svg> and <math> these go back to HTML, or may; of longer names the first eight letters. Source: 13.2.6.5.
+_BACK_TO_HTML = (
+    "annotati b big blockquo body br center code dd desc div dl dt em embed font foreigno h1 h2 h3 h4 h5 h6 head hr"
+    " i img li listing menu meta mi mn mo ms mtext nobr ol p pre ruby s small span strike strong sub sup table tt u"
+    " ul var"
+)
 
 _SVG, _MATH, _TABLE = (int.from_bytes(name, "big") for name in (b"svg", b"math", b"table"))
 _LESS, _GREATER, _SLASH, _BANG, _DASH, _QUESTION, _EQUALS, _BRACKET = b"<>/!-?=["
@@ -47,7 +53,8 @@ def shape(page: bytes) -> Shape:
     """
     # A few spaces, so that looking ahead needs no bounds.
     data = np.frombuffer(page + b" " * 16, np.uint8)
-    tags, attributes, depth = _shape(data, _packed(_VOID), _packed(_CLOSED_BY_THE_NEXT), _packed(_RAW))
+    lists = (_packed(_VOID), _packed(_CLOSED_BY_THE_NEXT), _packed(_RAW), _packed(_BACK_TO_HTML))
+    tags, attributes, depth = _shape(data, *lists)
     return Shape(int(tags), int(attributes), int(depth))
 
 
@@ -66,6 +73,7 @@ def _shape(
     void: NDArray[np.uint64],
     closed_by_the_next: NDArray[np.uint64],
     raw: NDArray[np.uint64],
+    back_to_html: NDArray[np.uint64],
 ) -> tuple[int, int, int]:
     """Tags, attributes and depth; see `Shape`."""
     end = len(data) - 16
@@ -79,30 +87,29 @@ def _shape(
         closes = data[at + 1] == _SLASH
         start = at + 1 + closes
         if not _is_letter(data[start]):
-            if is_open[_FOREIGN] and data[at + 1] == _BANG and data[at + 2] == _BRACKET:
-                is_open[_DEEPEST] = MAX_DEPTH + 1  # CDATA or a comment: only a parser knows
-            at = _after_comment(data, at, end)
+            at = _after_comment(data, at, end, is_open)
             continue
-        stop = start
-        while stop < end and not _ends_name(data[stop]):
-            stop += 1
+        stop = _name_end(data, start, end)
+        name = _pack(data, start, stop)
         at, count = _after_tag(data, stop, end)
         top = is_open[_DEPTH] - 1
         same = top >= 0 and _same_name(data, start, stop - start, names[top, 0], names[top, 1])
-        name = _pack(data, start, stop)
+        if _among(_pack(data, start, min(stop, start + 8)), back_to_html):
+            _doubt(is_open)
         if closes:
             _count(is_open, name, -int(same))
             continue
         tags += 1
         attributes = max(attributes, count)
-        if _among(name, void) or (same and _among(name, closed_by_the_next)):
-            continue
-        if _among(name, raw):
-            at, markup = _raw_end(data, start, stop, at, end)
-            if is_open[_FOREIGN] and markup:
-                is_open[_DEEPEST] = MAX_DEPTH + 1  # markup or not: only a parser knows
-        names[is_open[_DEPTH]] = start, stop - start
-        _count(is_open, name, 1)
+        if is_open[_FOREIGN]:
+            holds_nothing = data[at - 2] == _SLASH
+        else:
+            holds_nothing = _among(name, void) or (same and _among(name, closed_by_the_next))
+        if not holds_nothing:
+            if _among(name, raw):
+                at = _raw_end(data, (start, stop), at, end, is_open)
+            names[is_open[_DEPTH]] = start, stop - start
+            _count(is_open, name, 1)
     return tags, attributes, min(is_open[_DEEPEST], MAX_DEPTH + 1)
 
 
@@ -119,6 +126,13 @@ def _count(is_open: NDArray[np.int64], name: np.uint64, change: int) -> None:
 
 
 @njit(cache=True, nogil=True)
+def _doubt(is_open: NDArray[np.int64]) -> None:
+    """Within svg or math: which rules hold from here on, only a parser knows, so it must be asked."""
+    if is_open[_FOREIGN]:
+        is_open[_DEEPEST] = MAX_DEPTH + 1
+
+
+@njit(cache=True, nogil=True)
 def _is_letter(byte: int) -> bool:
     return 97 <= (byte | 32) <= 122
 
@@ -131,6 +145,13 @@ def _is_space(byte: int) -> bool:
 @njit(cache=True, nogil=True)
 def _ends_name(byte: int) -> bool:
     return byte in (_GREATER, _SLASH) or _is_space(byte)
+
+
+@njit(cache=True, nogil=True)
+def _name_end(data: NDArray[np.uint8], at: int, end: int) -> int:
+    while at < end and not _ends_name(data[at]):
+        at += 1
+    return at
 
 
 @njit(cache=True, nogil=True)
@@ -167,26 +188,32 @@ def _among(name: np.uint64, names: NDArray[np.uint64]) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _after_comment(data: NDArray[np.uint8], at: int, end: int) -> int:
+def _after_comment(data: NDArray[np.uint8], at: int, end: int, is_open: NDArray[np.int64]) -> int:
     """Where what begins with `<` and is no tag ends. Source: HTML Living Standard, 13.2.5.41 to 13.2.5.52."""
     if data[at + 1] == _BANG and data[at + 2] == _DASH and data[at + 3] == _DASH:
-        at += 4
-        if data[at] == _GREATER:
-            return at + 1
-        if data[at] == _DASH and data[at + 1] == _GREATER:
-            return at + 2
-        while at < end:
-            if data[at] == _DASH and data[at + 1] == _DASH:
-                if data[at + 2] == _GREATER:
-                    return at + 3
-                if data[at + 2] == _BANG and data[at + 3] == _GREATER:
-                    return at + 4
-            at += 1
-        return end
-    if data[at + 1] == _BANG or data[at + 1] == _QUESTION or data[at + 1] == _SLASH:
+        return _comment_end(data, at + 4, end)
+    if data[at + 1] == _BANG and data[at + 2] == _BRACKET:
+        _doubt(is_open)  # CDATA, or a comment
+    if data[at + 1] in (_BANG, _QUESTION, _SLASH):
         while at < end and data[at] != _GREATER:
             at += 1
     return at + 1
+
+
+@njit(cache=True, nogil=True)
+def _comment_end(data: NDArray[np.uint8], at: int, end: int) -> int:
+    if data[at] == _GREATER:
+        return at + 1
+    if data[at] == _DASH and data[at + 1] == _GREATER:
+        return at + 2
+    while at < end:
+        if data[at] == _DASH and data[at + 1] == _DASH:
+            if data[at + 2] == _GREATER:
+                return at + 3
+            if data[at + 2] == _BANG and data[at + 3] == _GREATER:
+                return at + 4
+        at += 1
+    return end
 
 
 @njit(cache=True, nogil=True)
@@ -229,15 +256,14 @@ def _after_attribute(data: NDArray[np.uint8], at: int, end: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _raw_end(data: NDArray[np.uint8], start: int, stop: int, at: int, end: int) -> tuple[int, bool]:
-    """Where this element's end tag begins, and whether there is a `<` before; right here if there is none."""
-    length = stop - start
-    markup = False
+def _raw_end(data: NDArray[np.uint8], name: tuple[int, int], at: int, end: int, is_open: NDArray[np.int64]) -> int:
+    """Where the end tag of the element with this name (from, to) begins; right here if there is none."""
+    start, length = name[0], name[1] - name[0]
     for begin in range(at, end):
         if data[begin] != _LESS:
             continue
         closes = data[begin + 1] == _SLASH and begin + 2 + length < len(data)
         if closes and _same_name(data, begin + 2, length, start, length) and _ends_name(data[begin + 2 + length]):
-            return begin, markup
-        markup = True
-    return at, markup
+            return begin
+        _doubt(is_open)
+    return at

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from corpus.drops import Drop
-from corpus.html import Extractor, extract_text
+from corpus.html_text import Extractor, extract_text
 from corpus.readers.crawl_time import crawl_time
 from corpus.readers.lines import BATCH_BYTES, MAX_RECORD_BYTES
 from corpus.readers.record import Records

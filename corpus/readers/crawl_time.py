@@ -15,4 +15,4 @@ def crawl_time(written: str) -> str:
         time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError):
         return ""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ") if time.year >= 1000 else ""
+    return time.replace(microsecond=0, tzinfo=None).isoformat() + "Z"

@@ -43,7 +43,7 @@ class WarcRecord(NamedTuple):
         raw: Header and block, the newlines after them left out; empty where over the limit.
         raw_bytes: The bytes of the stream it takes, the newlines after it included.
         head: Header fields, names in lower case, the first of each name; empty where damaged.
-        block: The content.
+        block_at: Where in `raw` the content begins.
         damage: `Drop.BROKEN_RECORD`, `OVERSIZE_RECORD`, `TRUNCATED_RECORD`, or `KEPT`.
     """
 
@@ -52,8 +52,13 @@ class WarcRecord(NamedTuple):
     raw: bytes
     raw_bytes: int
     head: Mapping[str, str]
-    block: bytes
+    block_at: int
     damage: Drop
+
+    @property
+    def block(self) -> bytes:
+        """The content."""
+        return self.raw[self.block_at :]
 
     @property
     def kind(self) -> str:
@@ -190,7 +195,7 @@ def _sound(window: _Window, number: int, max_record_bytes: int) -> WarcRecord | 
     if held > size + newlines and not _MAGIC.startswith(after):
         return None
     raw = window.data[window.at : window.at + size]
-    record = WarcRecord(number, window.offset, raw, size + newlines, head, raw[block_at:], Drop.KEPT)
+    record = WarcRecord(number, window.offset, raw, size + newlines, head, block_at, Drop.KEPT)
     window.pass_over(size + newlines)
     return record
 
@@ -227,7 +232,7 @@ def _damaged(window: _Window, number: int, max_record_bytes: int) -> WarcRecord:
         raw, damage = b"", Drop.OVERSIZE_RECORD
     elif found is None and window.damage:
         damage = Drop.TRUNCATED_RECORD
-    return WarcRecord(number, offset, raw, passed + size, {}, b"", damage)
+    return WarcRecord(number, offset, raw, passed + size, {}, len(raw), damage)
 
 
 def _fields(head: bytes) -> dict[str, str]:
@@ -238,7 +243,9 @@ def _fields(head: bytes) -> dict[str, str]:
 def header_fields(lines: str) -> dict[str, str]:
     """`name: value` lines as names in lower case and trimmed values, the first of each name."""
     fields: dict[str, str] = {}
-    for line in _FOLD.sub(" ", lines).split("\n"):
+    if "\n " in lines or "\n\t" in lines:
+        lines = _FOLD.sub(" ", lines)
+    for line in lines.split("\n"):
         name, colon, value = line.partition(":")
         if colon:
             fields.setdefault(name.strip().lower(), value.strip())
@@ -260,7 +267,7 @@ class _Batch:
             count, size = self._skipped.get(taken, (0, 0))
             self._skipped[taken] = count + 1, size + record.raw_bytes
         else:
-            self._rows.append((record._replace(block=b""), taken))
+            self._rows.append((record, taken))
 
     def records(self) -> Records:
         rows = self._rows

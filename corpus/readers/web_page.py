@@ -13,7 +13,7 @@ from typing import NamedTuple
 import zstandard
 
 from corpus.drops import Drop
-from corpus.html import MAX_PAGE_BYTES, detect_charset, python_codec
+from corpus.html_text import MAX_PAGE_BYTES, detect_charset, python_codec
 from corpus.readers.repair import repair_utf8
 from corpus.readers.warc import header_fields
 

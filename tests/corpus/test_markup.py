@@ -47,6 +47,9 @@ def tree_depth(page: str) -> int:
 @example('<a ="><div>' + "<div>" * 40 + '">')
 @example("<div><table><tr><td></div>" * 20)
 @example("<b><div></b>" * 30)
+@example("<svg>" + "<link>" * 40)
+@example("<svg><p></p>" + "<path/>" * 40)
+@example("<svg><foreignObject>" + "<path/>" * 40)
 @example("<script/><div>" * 10)
 def test_no_tree_is_deeper_than_the_bound(page: str) -> None:
     assert tree_depth(page) <= shape(page.encode()).depth + WRAPPERS

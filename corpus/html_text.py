@@ -70,9 +70,9 @@ def extract_text(name: Extractor) -> Callable[[str], bytes | Drop]:
         raise _not_installed(name) from error
 
     def extract(page: str) -> bytes | Drop:
-        if _is_too_much(page):
-            return Drop.OVERSIZE_PAGE
         try:
+            if _is_too_much(page):
+                return Drop.OVERSIZE_PAGE
             text = library(page)
         except Exception:  # what a parser raises on a page, whatever it is, is that page's damage
             return Drop.BROKEN_PAGE
@@ -90,7 +90,7 @@ def _not_installed(name: Extractor) -> RecipeError:
 
 
 def _is_too_much(page: str) -> bool:
-    encoded = page.encode(errors="replace")
+    encoded = page.encode()
     if len(encoded) > MAX_PAGE_BYTES:
         return True
     tags, attributes, depth = shape(encoded)

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus import html
+from corpus import html_text
 from corpus.drops import Drop
 from corpus.errors import RecipeError
-from corpus.html import Extractor, detect_charset, extract_text, extractor_version, python_codec
+from corpus.html_text import Extractor, detect_charset, extract_text, extractor_version, python_codec
 
 SENTENCES = [f"This is sentence number {n} of an article, long enough to be taken for prose." for n in range(40)]
 ARTICLE = (
@@ -40,8 +40,8 @@ def test_the_article_is_kept_and_what_surrounds_it_is_not(name: Extractor) -> No
         "<p>" + "<i>" * 600,
         f"<div {' '.join(f'a{n}=1' for n in range(100_000))}>",
         "<br>" * 200_000,
-        "x" * (html.MAX_PAGE_BYTES + 1),
-        "é" * (html.MAX_PAGE_BYTES // 2 + 1),
+        "x" * (html_text.MAX_PAGE_BYTES + 1),
+        "é" * (html_text.MAX_PAGE_BYTES // 2 + 1),
     ],
     ids=["open", "closed", "misnested", "inline", "attributes", "tags", "bytes", "characters"],
 )
@@ -82,7 +82,7 @@ def test_what_a_library_raises_is_the_page_s_damage(name: Extractor, monkeypatch
     def fail(page: str) -> str:
         raise RecursionError(page)
 
-    monkeypatch.setattr(html, f"_{name}", lambda: fail)
+    monkeypatch.setattr(html_text, f"_{name}", lambda: fail)
     assert extract_text(name)(ARTICLE) == Drop.BROKEN_PAGE
 
 
