@@ -25,6 +25,7 @@ class Records:
         damage: uint8[n], a `Drop` below 20, or 0 for a sound record.
         repairs: int32[n], characters that were not valid Unicode and became U+FFFD.
         skipped: bytes of the stream that are no row's: label or "blank line" -> (records, raw bytes).
+        facts: what is known of the records beside the text: "url", "date", ... -> n values, "" where unknown.
 
     The bytes of the stream are exactly `raw_bytes.sum()` plus the bytes in `skipped`.
     """
@@ -38,6 +39,7 @@ class Records:
     damage: NDArray[np.uint8]
     repairs: NDArray[np.int32]
     skipped: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    facts: Mapping[str, list[str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.number)
