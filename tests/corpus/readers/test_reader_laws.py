@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 
 from corpus.drops import Drop
 from corpus.errors import DamagedContainerError
+from corpus.readers.book_corpus import read_book_corpus
+from corpus.readers.gutenberg import read_gutenberg
 from corpus.readers.jsonl import read_jsonl
 from corpus.readers.lines import read_lines
 from corpus.readers.pile import read_pile
 from corpus.readers.record import Records
 from corpus.readers.text import read_text_blocks, read_text_file
+from corpus.readers.text_lines import read_text_lines
 
 DAMAGE = DamagedContainerError("the file ends", where="here", remedy="fetch it again")
 LIMIT = 60
@@ -29,6 +32,11 @@ READERS: dict[str, Reader] = {
     ),
     "text file": lambda chunks, size: read_text_file(chunks, max_record_bytes=LIMIT),
     "text blocks": lambda chunks, size: read_text_blocks(chunks, max_record_bytes=LIMIT, batch_bytes=size),
+    "text lines": lambda chunks, size: read_text_lines(
+        read_lines(chunks, max_record_bytes=LIMIT, batch_bytes=size)
+    ),
+    "book corpus": lambda chunks, _: read_book_corpus(chunks, 2, max_record_bytes=LIMIT),
+    "gutenberg": lambda chunks, _: read_gutenberg(chunks, max_record_bytes=LIMIT),
 }
 
 
