@@ -16,6 +16,8 @@ class Drop(IntEnum):
     UNKNOWN_SET = 4  # a Pile set name that is none of the 22
     OVERSIZE_RECORD = 5  # longer than the recipe's limit for one record
     TRUNCATED_RECORD = 6  # the container ended or broke inside this record
+    BROKEN_XML = 7  # not well-formed, not of its format, or a bomb
+    BROKEN_MARKUP = 8  # wikitext that does not parse, or would not in bounded time
     EMPTY = 20  # no text is left after normalisation
     TOO_FEW_WORDS = 21
     TOO_MANY_BYTES = 22
