@@ -22,6 +22,7 @@ from corpus.readers.pile import read_pile
 from corpus.readers.record import Records
 from corpus.readers.text import read_text_blocks, read_text_file
 from corpus.readers.text_lines import read_text_lines
+from corpus.readers.uspto import read_uspto
 from corpus.readers.wikipedia import read_wikipedia
 
 DAMAGE = DamagedContainerError("the file ends", where="here", remedy="fetch it again")
@@ -43,6 +44,7 @@ READERS: dict[str, Reader] = {
     "gutenberg": lambda chunks, _: read_gutenberg(chunks, max_record_bytes=LIMIT),
     "wikipedia": lambda chunks, _: read_wikipedia(chunks, max_record_bytes=XML_LIMIT),
     "open subtitles": lambda chunks, _: read_open_subtitles(chunks, max_record_bytes=XML_LIMIT),
+    "uspto": lambda chunks, _: read_uspto(chunks, max_record_bytes=XML_LIMIT),
     "dm mathematics": lambda chunks, _: read_dm_mathematics(chunks, max_record_bytes=LIMIT),
 }
 
@@ -74,6 +76,9 @@ fragments = st.sampled_from(
         b'{"text":"\\ud800"}',
         b"[" * 40,
         b"  <page>\n",
+        b"PATN\nBSUM\nPAC  BACKGROUND\nPAR  a\n",
+        b"     wrapped\nPAC  b\n",
+        b"<?xml version='1.0'?>\n<a><description><heading>BACKGROUND</heading><p>b</p></description></a>\n",
         b"<title>T</title><ns>0</ns>",
         b"<revision><text>",
         b"a &amp; <b>b</b> [[c|d]]{{e",
