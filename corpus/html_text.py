@@ -24,8 +24,8 @@ Extractor = Literal["resiliparse", "trafilatura"]
 MAX_PAGE_BYTES = 4 * 2**20
 """A larger page is `Drop.OVERSIZE_PAGE`. Common Crawl cut at 1 MiB until 2025. Unpublished: our choice."""
 
-MAX_TAGS = 100_000
-"""So is one of more start tags: trafilatura takes some 6 s for as many. Unpublished: our choice."""
+MAX_TAGS = 50_000
+"""So is one of more start tags: trafilatura takes seconds for as many. Unpublished: our choice."""
 
 MAX_ATTRIBUTES = 512
 """So is one with a tag of more attributes, each of which is compared with all before. Unpublished: our choice."""

@@ -24,8 +24,7 @@ _RAW = "script style iframe noembed noframes textarea title xmp"
 _BACK_TO_HTML = (
     "annotati b big blockquo body br center code dd desc div dl dt em embed font foreigno h1 h2 h3 h4 h5 h6 head"
     " hr i img li listing menu meta mi mn mo ms mtext nobr ol p pre ruby s small span strike strong sub sup table"
-    " tt"
-    " u ul var"
+    " tt u ul var"
 )
 
 _SVG, _MATH, _TABLE = (int.from_bytes(name, "big") for name in (b"svg", b"math", b"table"))
