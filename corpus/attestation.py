@@ -32,7 +32,7 @@ STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "https://tokentrail.dev/build/1"
 # What can move a corpus's bytes or its containers' bytes.
-_LIBRARIES = ("numba", "numpy", "orjson", "msgspec", "pyarrow", "scipy", "tokenizers", "gigatoken", "zstandard")
+_LIBRARIES = ("numba", "numpy", "orjson", "msgspec", "pyarrow", "tokenizers", "gigatoken", "zstandard")
 
 
 class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -16,6 +16,11 @@ class Drop(IntEnum):
     UNKNOWN_SET = 4  # a Pile set name that is none of the 22
     OVERSIZE_RECORD = 5  # longer than the recipe's limit for one record
     TRUNCATED_RECORD = 6  # the container ended or broke inside this record
+    BROKEN_RECORD = 7  # its header or its length is wrong: where it says it ends, no other begins
+    BROKEN_PAGE = 8  # an HTTP message that does not decode, or a page that breaks its extractor
+    OVERSIZE_PAGE = 9  # a page too large, too deep or too crowded for an extractor to end in time
+    BROKEN_XML = 10  # not well-formed, not of its format, or a bomb
+    BROKEN_MARKUP = 11  # wikitext that does not parse, or would not in bounded time
     EMPTY = 20  # no text is left after normalisation
     TOO_FEW_WORDS = 21
     TOO_MANY_BYTES = 22

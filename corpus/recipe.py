@@ -22,7 +22,25 @@ from corpus.filters import FilterRules
 from corpus.language import LanguageRules
 
 OnDamage = Literal["stop", "keep-what-was-read"]
-ReaderName = Literal["pile", "reddit", "jsonl", "parquet", "text", "text-blocks"]
+ReaderName = Literal[
+    "book-corpus",
+    "cc-news",
+    "dm-mathematics",
+    "gutenberg",
+    "jsonl",
+    "news-please",
+    "news-please-lines",
+    "open-subtitles",
+    "parquet",
+    "pile",
+    "reddit",
+    "text",
+    "text-blocks",
+    "text-lines",
+    "uspto",
+    "wet",
+    "wikipedia",
+]
 
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,6 +68,9 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         text_field: Where JSON lines or Parquet rows hold the text; dots go into objects.
         label_field: Where they hold the label, or "" for none.
         chain: For Reddit alone.
+        lines_per_document: For BookCorpus alone: its lines know no book (unpublished: our choice).
+        extractor: For CC-News alone: the library that makes text of HTML.
+        until: For CC-News alone: the last second of crawl time (OPT section 2.3: "through September 28, 2021").
     """
 
     name: str
@@ -59,6 +80,9 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     text_field: str = "text"
     label_field: str = ""
     chain: Chain = Chain()
+    lines_per_document: int = 512
+    extractor: Literal["resiliparse", "trafilatura"] = "resiliparse"
+    until: str = "2021-09-28T23:59:59Z"
 
 
 class Block(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -13,6 +13,7 @@ import posixpath
 import secrets
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, cast
 
@@ -73,13 +74,20 @@ def publish(url: str, data: bytes) -> bool:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.link(aside, path)
-    except FileExistsError:
-        return False
+        return _link(aside, path)
     except OSError as error:
         raise _unwritable(url, error) from error
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):  # where it could not be made, it cannot be removed
+            aside.unlink()
+
+
+def _link(aside: Path, path: Path) -> bool:
+    """Gives a file its name unless the name is taken; says whether it did."""
+    try:
+        os.link(aside, path)
+    except FileExistsError:
+        return False
     return True
 
 

@@ -47,13 +47,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def verify(ref: str) -> int:
     """Checks everything; prints what holds and what does not."""
+    from corpus.manifest import read_ref
     from pipelines import verify as checks
 
+    read_ref(ref)  # a name that is not there is the user's mistake, not a corpus that fails
     failures = checks.verify(ref, lambda line: print(f"ok  {line}"))
     for failure in failures[:20]:
         print(failure, file=sys.stderr)
     if failures:
-        print(f"FAILED: {len(failures)} checks of {ref}")
+        print(f"FAILED: {len(failures)} {'check' if len(failures) == 1 else 'checks'} of {ref}")
         return 1
     left = checks.strays(ref)
     if left:

@@ -26,13 +26,13 @@ from corpus import minhash, order, reddit_chains, shingles, tokenizer
 from corpus.encoders import behaviour_digest
 from corpus.errors import RecipeError
 from corpus.readers import reddit
+from corpus.readers.formats import format_version
 from corpus.recipe import Recipe
 from corpus.source import Blob, blob_stamp
 from pipelines.driver import Driver
 from pipelines.stage import Sealed, Stage
 from pipelines.steps import documents, duplicates, pin, threads, tokens, treatment, verdicts
 from pipelines.steps.blocks import Blocks
-from pipelines.steps.reading import READER_VERSIONS
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _reading_rules(recipe: Recipe, readers: Sequence[str]) -> dict[str, Any]:
         "texts": [msgspec.to_builtins(source.text or recipe.text) for source in recipe.source],
         "on_damage": recipe.on_damage,
         "max_record_bytes": recipe.max_record_bytes,
-        "readers": {name: READER_VERSIONS[name] for name in sorted({entry.reader for entry in entries})},
+        "readers": {entry.name: format_version(entry) for entry in entries},
     } | treatment.describe([recipe.text_of(source.name) for source in recipe.source])
 
 

@@ -20,14 +20,16 @@ from corpus.manifest import Manifest, load_manifest, read_ref
 from corpus.part import read_part
 from corpus.provenance import Placed, find_shard, locate
 from corpus.readers.container import decompress
+from corpus.readers.formats import FORMATS
 from corpus.readers.parquet import read_parquet
 from corpus.readers.record import Lines
 from corpus.readers.reddit import base36, parse
+from corpus.readers.tar import untar
 from corpus.recipe import Input
 from corpus.shard import Shard
 from corpus.table import Columns, concat, take
-from pipelines.steps.blocks import COMMENTS, ROWS, Blocks
-from pipelines.steps.reading import read_line_batches, read_records
+from pipelines.steps.blocks import COMMENTS, FACTS, ROWS, Blocks
+from pipelines.steps.reading import read_line_batches
 
 _VOCABULARY = "map-00000-vocabulary.arrow"
 _REDDIT_KIND = {1: "t1_", 3: "t3_"}
@@ -55,6 +57,7 @@ class Trace:
         source: The source's name, title and licence.
         rules: What the filters measured.
         text: The normalised text.
+        facts: What its crawl knew of it: url, date, ...; empty where its format knows nothing.
         records: Its raw records: one, or a chain's comments in order.
         proved: Whether the records' bytes give the document's id; None where the sources are not at hand.
     """
@@ -64,6 +67,7 @@ class Trace:
     source: tuple[str, str, str]
     rules: dict[str, int]
     text: bytes
+    facts: dict[str, str]
     records: list[RawRecord]
     proved: bool | None
 
@@ -108,6 +112,7 @@ def trace(ref: str, address: str, data: str | None) -> Trace:
         source=(source.name, source.title, source.licence),
         rules={name: int(row[name][0]) for name in measured},
         text=_text(blocks, placed),
+        facts=_facts(blocks, placed),
         records=records,
         proved=proved,
     )
@@ -128,6 +133,18 @@ def _text(blocks: Blocks, placed: Placed) -> bytes:
     raise IntegrityError(
         "the block has no text for this document", where=placed.doc_id, remedy="run audit.py verify on this corpus"
     )
+
+
+def _facts(blocks: Blocks, placed: Placed) -> dict[str, str]:
+    try:
+        facts = concat(read_part(blocks.rows[placed.block].removesuffix(ROWS) + FACTS))
+    except SourceError:
+        return {}  # A block has this part only where its formats know something.
+    rows = np.flatnonzero(facts["row"] == placed.row)
+    if not len(rows):
+        return {}
+    named = {name: column[int(rows[0])].decode() for name, column in facts.items() if name != "row"}
+    return {name: value for name, value in named.items() if value}
 
 
 def _records(manifest: Manifest, blocks: Blocks, placed: Placed) -> list[RawRecord]:
@@ -165,15 +182,16 @@ def _fetch(manifest: Manifest, data: str, record: RawRecord) -> RawRecord:
 
 def _raw_records(manifest: Manifest, data: str, path: str) -> Iterator[tuple[int, bytes]]:
     entry, limit = _input_of(manifest, path), manifest.recipe.max_record_bytes
+    opened = untar if path.endswith(".tar") else decompress
     with storage.open_input(storage.join(data, path)) as file:
-        if entry.reader in ("pile", "jsonl", "reddit"):
-            for lines in read_line_batches(decompress(file, path), limit):
+        if entry.reader == "reddit" or (entry.reader != "parquet" and FORMATS[entry.reader].is_lines):
+            for lines in read_line_batches(opened(file, path), limit):
                 yield from zip(lines.number.tolist(), lines.raw, strict=True)
             return
         if entry.reader == "parquet":
             batches = read_parquet(file, path, entry.text_field, entry.label_field or None)
         else:
-            batches = read_records(entry, decompress(file, path), limit)
+            batches = FORMATS[entry.reader].read(entry, opened(file, path), limit)
         for records in batches:
             yield from zip(records.number.tolist(), records.raw, strict=True)
 
@@ -207,6 +225,10 @@ def describe(found: Trace, address: str) -> str:
         f"measured   {values}",
         f"source     {name} ({title or 'no title'}), licence {licence}",
     ]
+    if found.facts:
+        lines.append(
+            "known      " + ", ".join(f"{name} {_shown(v.encode(), 120)}" for name, v in found.facts.items())
+        )
     for record in found.records[:20]:
         lines.append(
             f"record     {record.path}, record {' '.join(filter(None, [f'{record.record:,}', record.name]))}, "

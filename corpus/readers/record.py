@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from corpus.document import Texts
 
+FACTS = ("url", "date", "language", "opt_out")
+"""What may be known of a record beside its text; what is not written down at ingest cannot be had back later."""
+
 
 @dataclass(frozen=True, eq=False)
 class Records:
@@ -25,6 +28,7 @@ class Records:
         damage: uint8[n], a `Drop` below 20, or 0 for a sound record.
         repairs: int32[n], characters that were not valid Unicode and became U+FFFD.
         skipped: bytes of the stream that are no row's: label or "blank line" -> (records, raw bytes).
+        facts: what is known of the records beside the text: some of `FACTS` -> n values, "" where unknown.
 
     The bytes of the stream are exactly `raw_bytes.sum()` plus the bytes in `skipped`.
     """
@@ -38,6 +42,7 @@ class Records:
     damage: NDArray[np.uint8]
     repairs: NDArray[np.int32]
     skipped: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    facts: Mapping[str, list[str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.number)

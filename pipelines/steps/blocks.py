@@ -1,8 +1,14 @@
 """Document blocks: where documents lie between the stage that reads them and the shards.
 
-A block is two parts of one task: `.rows.arrow`, a row for every record read (kept or refused, with its address and
-measured values), and `.text.arrow`, the normalised text of the rows that no rule refused. A document's address
-within a build is (block, row): the block's place in the sorted list of all blocks, and the row in its rows part.
+A block is two parts of one task, and up to two more where there is something to hold:
+
+    .rows.arrow       a row for every record read, kept or refused, with its address and measured values
+    .text.arrow       the normalised text of the rows that no rule refused
+    .comments.arrow   the posts that a chain is made of
+    .facts.arrow      what a crawl knows of its pages: url, date, language, opt-out
+
+A document's address within a build is (block, row): the block's place in the sorted list of all blocks, and the
+row in its rows part.
 """
 
 from __future__ import annotations
@@ -25,7 +31,7 @@ BATCH_TEXT_BYTES = 4 << 20  # design: kernels work on batches of 1-4 MB
 MAX_GROUPS = 4096  # partitions of an exchange by block; bounds the number of spill streams
 
 BLOCK_STAGES = ("documents", "threads", "chains")  # the stages that write blocks, in their order
-ROWS, TEXT, COMMENTS = ".rows.arrow", ".text.arrow", ".comments.arrow"
+ROWS, TEXT, COMMENTS, FACTS = ".rows.arrow", ".text.arrow", ".comments.arrow", ".facts.arrow"
 
 
 @dataclass(frozen=True)
@@ -91,10 +97,17 @@ class BlockWriter:
         self._number = 0
         self._rows: list[Columns] = []
         self._texts: list[tuple[NDArray[np.int32], Texts]] = []
-        self._comments: list[Columns] = []
+        self._beside: dict[str, list[Columns]] = {COMMENTS: [], FACTS: []}
         self._row_count = self._text_bytes = 0
 
-    def add(self, rows: Columns, kept: NDArray[np.int64], texts: Texts, comments: Columns | None = None) -> None:
+    def add(
+        self,
+        rows: Columns,
+        kept: NDArray[np.int64],
+        texts: Texts,
+        comments: Columns | None = None,
+        facts: Columns | None = None,
+    ) -> None:
         """Adds consecutive rows.
 
         Args:
@@ -102,13 +115,15 @@ class BlockWriter:
             kept: int64[k], which of these rows no rule refused, ascending.
             texts: Their k normalised texts.
             comments: What chain documents are made of; its `row` counts within `rows`.
+            facts: What is known of the records beside their text, likewise.
         """
         self._rows.append(rows)
         if len(kept):
             self._texts.append(((kept + self._row_count).astype(np.int32), texts))
-        if comments is not None:
-            shifted = (comments["row"] + self._row_count).astype(np.int32)
-            self._comments.append({**comments, "row": shifted})
+        for ending, table in ((COMMENTS, comments), (FACTS, facts)):
+            if table is not None:
+                shifted = (table["row"] + self._row_count).astype(np.int32)
+                self._beside[ending].append({**table, "row": shifted})
         self._row_count += row_count(rows)
         self._text_bytes += int(texts.offsets[-1])
         if self._text_bytes >= BLOCK_TEXT_BYTES or self._row_count >= 1 << 20:
@@ -124,10 +139,12 @@ class BlockWriter:
             for row, texts in self._texts or [(np.zeros(0, np.int32), Texts.from_list([]))]:
                 part.write({"row": row, "text": texts})
             self._output.parts.append(part.close())
-        if self._comments:
-            self._output.write(name + COMMENTS, concat(self._comments))
+        for ending, tables in self._beside.items():
+            if tables:
+                self._output.write(name + ending, concat(tables))
         self._number += 1
-        self._rows, self._texts, self._comments = [], [], []
+        self._rows, self._texts = [], []
+        self._beside = {COMMENTS: [], FACTS: []}
         self._row_count = self._text_bytes = 0
 
 

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from corpus.document import DOC_ID_BYTES, Texts, document_id, text_digest
 from corpus.drops import Drop
-from corpus.readers.record import Records
+from corpus.readers.formats import FORMATS
+from corpus.readers.record import FACTS, Records
 from corpus.recipe import Input, Recipe, Text
 from corpus.source import Blob
 from corpus.table import Columns
 from pipelines.stage import Output
 from pipelines.steps.blocks import BlockWriter
-from pipelines.steps.reading import Stream, read_blob, read_parquet_blob, read_records
+from pipelines.steps.reading import Stream, read_blob, read_parquet_blob
 from pipelines.steps.treatment import MEASURED, treat
 
 TASK_BYTES = 4 << 20  # unpublished: our choice; small files are read together until they have this size on disk
@@ -60,7 +61,8 @@ def documents_map(job: DocumentsJob, number: int, output: Output) -> None:
             stream = read_parquet_blob(job.data, blob, entry, reading.consume)
         else:
             stream = read_blob(job.data, blob, job.recipe.on_damage, reading.consume_chunks)
-        records = stream.lines if entry.reader in ("pile", "jsonl", "parquet") else reading.records
+        is_lines = entry.reader == "parquet" or FORMATS[entry.reader].is_lines
+        records = stream.lines if is_lines else reading.records
         count_stream(output, entry.name, blob, stream, records)
     writer.flush()
 
@@ -103,7 +105,7 @@ class _Reading:
 
     def consume_chunks(self, chunks: Iterator[bytes]) -> None:
         """Takes the blob's uncompressed stream."""
-        self.consume(read_records(self.entry, chunks, self.recipe.max_record_bytes))
+        self.consume(FORMATS[self.entry.reader].read(self.entry, chunks, self.recipe.max_record_bytes))
 
     def consume(self, batches: Iterator[Records]) -> None:
         """Takes the blob's records, batch by batch."""
@@ -149,8 +151,19 @@ class _Reading:
         columns, kept, kept_texts = judged(
             self.recipe, address, texts, records.damage[rows], records.repairs[rows].astype(np.int32)
         )
-        self.writer.add(columns, kept, kept_texts)
+        self.writer.add(columns, kept, kept_texts, facts=_facts(records, rows))
         self.output.tick(int(kept_texts.offsets[-1]), len(kept))
+
+
+def _facts(records: Records, rows: NDArray[np.intp]) -> Columns | None:
+    """What is known of these records beside their text; None where the format knows nothing."""
+    if not records.facts:
+        return None
+    facts: Columns = {"row": np.arange(len(rows), dtype=np.int32)}
+    for name in FACTS:
+        values = records.facts.get(name)
+        facts[name] = Texts.from_list([values[row].encode() if values else b"" for row in rows.tolist()])
+    return facts
 
 
 def source_numbers(recipe: Recipe, entry: Input) -> dict[str, int]:

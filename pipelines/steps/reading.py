@@ -9,16 +9,12 @@ from dataclasses import dataclass
 from corpus import storage
 from corpus.errors import DamagedContainerError, SourceError
 from corpus.readers.container import decompress, hash_rest
-from corpus.readers.jsonl import read_jsonl
 from corpus.readers.lines import read_lines
 from corpus.readers.parquet import read_parquet
-from corpus.readers.pile import read_pile
 from corpus.readers.record import Lines, Records
-from corpus.readers.text import read_text_blocks, read_text_file
+from corpus.readers.tar import untar
 from corpus.recipe import Input, OnDamage
 from corpus.source import Blob, blob_url
-
-READER_VERSIONS = {"pile": 1, "reddit": 1, "jsonl": 1, "parquet": 1, "text": 1, "text-blocks": 1}
 
 
 @dataclass
@@ -55,7 +51,8 @@ def read_blob(data: str, blob: Blob, on_damage: OnDamage, consume: Callable[[Ite
     stream, hasher = Stream(), hashlib.sha256()
     with storage.open_input(blob_url(data, blob)) as file:
         try:
-            consume(_watched(decompress(file, blob.path, hasher), stream))
+            opened = untar if blob.path.endswith(".tar") else decompress
+            consume(_watched(opened(file, blob.path, hasher), stream))
         except DamagedContainerError as error:
             if on_damage == "stop":
                 raise
@@ -85,18 +82,6 @@ def _watched(chunks: Iterable[bytes], stream: Stream) -> Iterator[bytes]:
         stream.newlines += chunk.count(b"\n")
         stream.ends_open = not chunk.endswith(b"\n")
         yield chunk
-
-
-def read_records(entry: Input, chunks: Iterator[bytes], max_record_bytes: int) -> Iterator[Records]:
-    """The records of a streamed blob, by the input's reader."""
-    if entry.reader == "text":
-        return read_text_file(chunks, max_record_bytes=max_record_bytes)
-    if entry.reader == "text-blocks":
-        return read_text_blocks(chunks, max_record_bytes=max_record_bytes)
-    lines = read_line_batches(chunks, max_record_bytes)
-    if entry.reader == "pile":
-        return read_pile(lines)
-    return read_jsonl(lines, text_field=entry.text_field, label_field=entry.label_field or None)
 
 
 def read_line_batches(chunks: Iterator[bytes], max_record_bytes: int) -> Iterator[Lines]:

@@ -12,14 +12,22 @@ from hypothesis import strategies as st
 
 from corpus.drops import Drop
 from corpus.errors import DamagedContainerError
+from corpus.readers.book_corpus import read_book_corpus
+from corpus.readers.dm_mathematics import read_dm_mathematics
+from corpus.readers.gutenberg import read_gutenberg
 from corpus.readers.jsonl import read_jsonl
 from corpus.readers.lines import read_lines
+from corpus.readers.open_subtitles import read_open_subtitles
 from corpus.readers.pile import read_pile
 from corpus.readers.record import Records
 from corpus.readers.text import read_text_blocks, read_text_file
+from corpus.readers.text_lines import read_text_lines
+from corpus.readers.uspto import read_uspto
+from corpus.readers.wikipedia import read_wikipedia
 
 DAMAGE = DamagedContainerError("the file ends", where="here", remedy="fetch it again")
 LIMIT = 60
+XML_LIMIT = 160
 
 Reader = Callable[[Iterable[bytes], int], Iterator[Records]]
 READERS: dict[str, Reader] = {
@@ -29,6 +37,15 @@ READERS: dict[str, Reader] = {
     ),
     "text file": lambda chunks, size: read_text_file(chunks, max_record_bytes=LIMIT),
     "text blocks": lambda chunks, size: read_text_blocks(chunks, max_record_bytes=LIMIT, batch_bytes=size),
+    "text lines": lambda chunks, size: read_text_lines(
+        read_lines(chunks, max_record_bytes=LIMIT, batch_bytes=size)
+    ),
+    "book corpus": lambda chunks, _: read_book_corpus(chunks, 2, max_record_bytes=LIMIT),
+    "gutenberg": lambda chunks, _: read_gutenberg(chunks, max_record_bytes=LIMIT),
+    "wikipedia": lambda chunks, _: read_wikipedia(chunks, max_record_bytes=XML_LIMIT),
+    "open subtitles": lambda chunks, _: read_open_subtitles(chunks, max_record_bytes=XML_LIMIT),
+    "uspto": lambda chunks, _: read_uspto(chunks, max_record_bytes=XML_LIMIT),
+    "dm mathematics": lambda chunks, _: read_dm_mathematics(chunks, max_record_bytes=LIMIT),
 }
 
 
@@ -58,6 +75,16 @@ fragments = st.sampled_from(
         b'{"text": "a\xff", "meta": {}}',
         b'{"text":"\\ud800"}',
         b"[" * 40,
+        b"  <page>\n",
+        b"PATN\nBSUM\nPAC  BACKGROUND\nPAR  a\n",
+        b"     wrapped\nPAC  b\n",
+        b"<?xml version='1.0'?>\n<a><description><heading>BACKGROUND</heading><p>b</p></description></a>\n",
+        b"<title>T</title><ns>0</ns>",
+        b"<revision><text>",
+        b"a &amp; <b>b</b> [[c|d]]{{e",
+        b"</text></revision></page>\n",
+        b"<page><title>T</title><ns>0</ns><revision><text>[[a|b]] &amp;lt;</text></revision></page>\n",
+        b"<page><title>T</title><ns>0</ns><redirect title='a'/><revision><text>a</text></revision></page>\n",
     ]
 )
 streams = st.lists(sound | fragments | fragments | st.binary(max_size=30), max_size=20).map(b"".join)
@@ -100,7 +127,7 @@ def test_laws(reader: Reader, stream: bytes, cuts: list[int], size: int, damaged
     assert all(one.offset + len(one.raw) <= next_one.offset for one, next_one in pairwise(rows))
     for row in rows:
         assert stream[row.offset :].startswith(row.raw)
-        assert len(row.raw) <= LIMIT
+        assert len(row.raw) <= XML_LIMIT
         assert row.damage in (0, *(drop for drop in Drop if drop < Drop.EMPTY))
         row.text.decode()
         assert not (row.damage and row.text)
