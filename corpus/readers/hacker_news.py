@@ -11,8 +11,8 @@ r"""Hacker News: the items of one story (the API's JSON, one a line) as the docu
     commenter                       the next top comment
 
 The story's URL and its text, if it has them, stand on lines of their own before `======`, each with one more line
-feed before it all; that text stays HTML, a comment's goes through html2text with its defaults: the Pile's code means
-to set others, on names that html2text does not read. Source: the rules of that code (hn-scraper).
+feed before it all; that text stays HTML, a comment's goes through html2text with its defaults: the Pile's code
+means to set others, on names that html2text does not read. Source: the rules of that code (hn-scraper).
 """
 
 from __future__ import annotations
