@@ -26,6 +26,8 @@ class Drop(IntEnum):
     TOO_MANY_BYTES = 22
     TOO_FEW_LETTERS = 23
     REPEATED_LINES = 24
+    OTHER_LANGUAGE = 25  # the languages the recipe keeps are less likely together than it asks
+    FOREIGN_RULE = 26  # a block of another library refused it; the row says which, and in which words
     EXACT_DUPLICATE = 40  # the same normalised text as the winner
     NEAR_DUPLICATE = 41  # Jaccard with the winner at or above the recipe's threshold
 

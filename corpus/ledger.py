@@ -14,6 +14,11 @@ Columns of a ledger part (Parquet, in the order of blob and record):
     drop            uint8       `Drop`: kept, why not, or a duplicate
     repairs         int32       characters that were no valid Unicode and became U+FFFD
     words, letters_percent, repeated_lines_percent   int32   what the filters measured
+    language        int32       the likeliest language, an index of the labels in the rules of the stage that read
+                                it; -1: not asked, or nothing to tell it by
+    language_percent int32      the share of the languages the recipe keeps; -1: not asked
+    block, reason   int32       of a text that a block refused: the block's index in the source's list, and the
+                                reason's among those of the block, both in the same rules; else -1
     winner          16 bytes    of a duplicate: the document that stayed; else zeros
     via             16 bytes    of a duplicate: the document it was compared with, which is the winner, but under
                                 the policy `component` the next on the way to it

@@ -19,6 +19,7 @@ import rfc8785
 
 from corpus.errors import RecipeError
 from corpus.filters import FilterRules
+from corpus.language import LanguageRules
 
 OnDamage = Literal["stop", "keep-what-was-read"]
 ReaderName = Literal[
@@ -84,11 +85,25 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     until: str = "2021-09-28T23:59:59Z"
 
 
+class Block(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A filter or formatter of datatrove, as pipelines/datatrove_blocks.py admits it.
+
+    Attributes:
+        name: Which one.
+        parameters: Those that are not to have the library's default.
+    """
+
+    name: str
+    parameters: dict[str, Any] = {}
+
+
 class Text(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What happens to a text before it is compared: normalisation rules in order, then filters."""
+    """What happens to a text before it is compared: normalisation rules in order, filters, language, blocks."""
 
     normalise: tuple[str, ...] = ("whitespace",)
     filters: FilterRules = FilterRules()
+    language: LanguageRules = LanguageRules()
+    blocks: tuple[Block, ...] = ()
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -276,7 +291,7 @@ def _convert(tree: dict[str, Any], path: str) -> Recipe:
 
 def _field_names(struct: type[msgspec.Struct]) -> list[str]:
     """Every key a recipe may hold, at any depth."""
-    nested = (Input, Chain, Source, Text, FilterRules, Duplicates, Validation, Tokens)
+    nested = (Input, Chain, Source, Text, FilterRules, LanguageRules, Block, Duplicates, Validation, Tokens)
     return [name for kind in (struct, *nested) for name in kind.__struct_fields__]
 
 

@@ -127,10 +127,12 @@ def build(options: argparse.Namespace) -> None:
     from pipelines.lease import lease
     from pipelines.progress import Progress
     from pipelines.steps.tokens import shared_encoder
+    from pipelines.steps.treatment import describe
     from pipelines.summary import summary
 
     encoder = best_encoder() if options.encoder == "auto" else options.encoder
     shared_encoder(encoder)  # a wrong name is an error before anything is spent
+    describe([recipe.text_of(source.name) for source in recipe.source])  # so is a library that is missing
     progress = Progress()
     started = time.time()
     with lease(options.out), LocalEngine(options.workers, progress.tick) as engine:

@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from corpus import duplicates as duplicates_rules
-from corpus import filters, minhash, normalise, order, reddit_chains, shingles, tokenizer
+from corpus import minhash, order, reddit_chains, shingles, tokenizer
 from corpus.encoders import behaviour_digest
 from corpus.errors import RecipeError
 from corpus.readers import reddit
@@ -31,7 +31,7 @@ from corpus.recipe import Recipe
 from corpus.source import Blob, blob_stamp
 from pipelines.driver import Driver
 from pipelines.stage import Sealed, Stage
-from pipelines.steps import documents, duplicates, pin, threads, tokens, verdicts
+from pipelines.steps import documents, duplicates, pin, threads, tokens, treatment, verdicts
 from pipelines.steps.blocks import Blocks
 
 
@@ -85,7 +85,6 @@ def run(build: Build, blobs: tuple[Blob, ...]) -> dict[str, Any]:
 def _reading_rules(recipe: Recipe, readers: Sequence[str]) -> dict[str, Any]:
     """What decides the documents of some inputs: the inputs, the sources' treatment, and the rules' versions."""
     entries = [entry for entry in recipe.input if entry.reader in readers]
-    used = {name for text in recipe.source for name in (text.text or recipe.text).normalise}
     return {
         "inputs": [msgspec.to_builtins(entry) for entry in entries],
         "names": [[source.name for source in recipe.source], [entry.name for entry in recipe.input]],
@@ -93,9 +92,7 @@ def _reading_rules(recipe: Recipe, readers: Sequence[str]) -> dict[str, Any]:
         "on_damage": recipe.on_damage,
         "max_record_bytes": recipe.max_record_bytes,
         "readers": {entry.name: format_version(entry) for entry in entries},
-        "normalise": {name: normalise.RULES[name].version for name in sorted(used) if name in normalise.RULES},
-        "filters": {drop.label: version for drop, version in filters.FILTER_VERSIONS.items()},
-    }
+    } | treatment.describe([recipe.text_of(source.name) for source in recipe.source])
 
 
 def _numbered(blobs: Sequence[Blob], recipe: Recipe, reddit_input: bool) -> list[int]:

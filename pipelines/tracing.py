@@ -15,6 +15,7 @@ from corpus import storage
 from corpus.document import Texts, document_id
 from corpus.drops import Drop
 from corpus.errors import IntegrityError, SourceError
+from corpus.language import NOT_ASKED
 from corpus.manifest import Manifest, load_manifest, read_ref
 from corpus.part import read_part
 from corpus.provenance import Placed, find_shard, locate
@@ -98,6 +99,9 @@ def trace(ref: str, address: str, data: str | None) -> Trace:
         )
     source = manifest.recipe.source[int(row["source"][0])]
     records = _records(manifest, blocks, placed)
+    measured = ["words", "letters_percent", "repeated_lines_percent", "repairs"]
+    if row["language_percent"][0] != NOT_ASKED:
+        measured.append("language_percent")
     proved = None
     if data is not None:
         records = [_fetch(manifest, data, record) for record in records]
@@ -106,7 +110,7 @@ def trace(ref: str, address: str, data: str | None) -> Trace:
         placed=placed,
         token=_token(store, manifest, name, int(position), placed),
         source=(source.name, source.title, source.licence),
-        rules={n: int(row[n][0]) for n in ("words", "letters_percent", "repeated_lines_percent", "repairs")},
+        rules={name: int(row[name][0]) for name in measured},
         text=_text(blocks, placed),
         facts=_facts(blocks, placed),
         records=records,

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from corpus.document import DOC_ID_BYTES, Texts, document_id, text_digest
 from corpus.drops import Drop
-from corpus.filters import judge
-from corpus.normalise import normalise
 from corpus.readers.formats import FORMATS
 from corpus.readers.record import FACTS, Records
 from corpus.recipe import Input, Recipe, Text
@@ -23,6 +21,7 @@ from corpus.table import Columns
 from pipelines.stage import Output
 from pipelines.steps.blocks import BlockWriter
 from pipelines.steps.reading import Stream, read_blob, read_parquet_blob
+from pipelines.steps.treatment import MEASURED, treat
 
 TASK_BYTES = 4 << 20  # unpublished: our choice; small files are read together until they have this size on disk
 ANY_LABEL = "*"
@@ -194,9 +193,7 @@ def judged(
         "text_bytes": normal.lengths,
         "drop": drop,
         "repairs": repairs,
-        "words": verdict["words"],
-        "letters_percent": verdict["letters_percent"],
-        "repeated_lines_percent": verdict["repeated_lines_percent"],
+        **{name: verdict[name] for name in MEASURED},
         "text_digest": digests,
     }
     return columns, kept, kept_texts
@@ -212,20 +209,9 @@ def _by_treatment(recipe: Recipe, source: NDArray[np.uint16], texts: Texts) -> t
             treatments.append(text)
         which[source == number] = treatments.index(text)
     if len(treatments) == 1:
-        return _treat(texts, treatments[0])
+        return treat(texts, treatments[0])
     order = np.argsort(which, kind="stable")
-    treated = [_treat(texts.take(order[which[order] == i]), text) for i, text in enumerate(treatments)]
+    treated = [treat(texts.take(order[which[order] == i]), text) for i, text in enumerate(treatments)]
     back = np.argsort(order, kind="stable")
     normal = Texts.concat([texts for texts, _ in treated]).take(back)
     return normal, {n: np.concatenate([verdict[n] for _, verdict in treated])[back] for n in treated[0][1]}
-
-
-def _treat(texts: Texts, text: Text) -> tuple[Texts, Columns]:
-    normal = normalise(texts, text.normalise)
-    judgement = judge(normal, text.filters)
-    return normal, {
-        "drop": judgement.drop,
-        "words": judgement.words.astype(np.int32),
-        "letters_percent": judgement.letters_percent.astype(np.int32),
-        "repeated_lines_percent": judgement.repeated_lines_percent.astype(np.int32),
-    }

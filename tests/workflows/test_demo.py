@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROSE = ROOT / "data" / "prose"
 
 # What sample@1.0.0 is. A commit that moves it moves nothing else, and says why.
-GOLDEN = "sha256:ee49c43d1319119d151a7c1426134f3c3716d0ec446423bd49347a6ece937ba4"
+GOLDEN = "sha256:3d26e4724823e646a7322f7d014241ce0b1f621da335d008a8a629298265d954"
 
 
 @pytest.fixture(scope="module")
