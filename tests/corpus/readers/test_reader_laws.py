@@ -145,6 +145,8 @@ def test_a_record_alone_is_the_same_as_in_any_batch(reader: Reader, stream: byte
     for row in rows:
         if row.damage == Drop.OVERSIZE_RECORD or row.raw.startswith(b"\xef\xbb\xbf"):
             continue  # its raw bytes are not here to be read again; or, at a stream's start, a BOM is one
+        if not row.raw:
+            continue  # of a BOM and nothing else; a stream of no bytes has no record
         alone, _, _ = read(reader, [row.raw], 10_000)
         assert [again[4:] for again in alone] == [row[4:]]
 
