@@ -75,6 +75,11 @@ def pass_blocks(texts: Texts, blocks: Sequence[Block]) -> Passed:
     return Passed(Texts.from_list(found), block, reason)
 
 
+def words(block: Block, reason: int) -> str:
+    """A refusal as the ledger numbers it, in words: `gopher-quality: gopher_short_doc`."""
+    return f"{block.name}: {_step(block.name, _json(block.parameters)).reasons[reason]}"
+
+
 def describe(lists: Sequence[Sequence[Block]]) -> dict[str, Any]:
     """What the manifest says of some lists of blocks: versions, parameters with all defaults, reasons by number.
 

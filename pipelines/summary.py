@@ -80,6 +80,13 @@ def _dropped(manifest: Manifest) -> str:
     repaired = sum(balance.repairs for balance in manifest.sources)
     said = ", ".join(f"{count:,} {label}" for label, count in reasons.items())
     lines = textwrap.wrap(f"dropped: {said or 'nothing'}", 100, subsequent_indent="  ")
+    blocks: Counter[str] = Counter()
+    for stage in manifest.stages:
+        for key, count in stage.counts.items():
+            if key.startswith("refused/"):
+                blocks[key.split("/", 2)[2]] += count
+    said = ", ".join(f"{count:,} {words}" for words, count in blocks.most_common())
+    lines += textwrap.wrap(f"foreign rules: {said}", 100, subsequent_indent="  ") if said else []
     if repaired:
         lines.append(f"repaired: {repaired:,} x U+FFFD for what was no valid Unicode")
     return "\n".join(lines)

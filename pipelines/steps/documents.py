@@ -18,6 +18,7 @@ from corpus.readers.record import FACTS, Records
 from corpus.recipe import Input, Recipe, Text
 from corpus.source import Blob
 from corpus.table import Columns
+from pipelines.datatrove_blocks import words
 from pipelines.stage import Output
 from pipelines.steps.blocks import BlockWriter
 from pipelines.steps.reading import Stream, read_blob, read_parquet_blob
@@ -25,6 +26,7 @@ from pipelines.steps.treatment import MEASURED, treat
 
 TASK_BYTES = 4 << 20  # unpublished: our choice; small files are read together until they have this size on disk
 ANY_LABEL = "*"
+_REFUSAL = ("source", "block", "reason")
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,15 @@ def count_documents(output: Output, name: str, records: int, raw_bytes: int) -> 
     """Counts the records that became rows of the ledger, for the law of the input."""
     output.counts[f"documents/{name}/records"] += records
     output.counts[f"documents/{name}/bytes"] += raw_bytes
+
+
+def count_refusals(output: Output, recipe: Recipe, rows: Columns) -> None:
+    """Counts what blocks of other libraries refused, in their words; the rows hold numbers."""
+    refused = np.flatnonzero(rows["drop"] == Drop.FOREIGN_RULE)
+    for source, block, reason in zip(*(rows[name][refused].tolist() for name in _REFUSAL), strict=True):
+        chosen = recipe.source[source]
+        said = words((chosen.text or recipe.text).blocks[block], reason)
+        output.counts[f"refused/{chosen.name}/{said}"] += 1
 
 
 @dataclass
@@ -151,6 +162,7 @@ class _Reading:
         columns, kept, kept_texts = judged(
             self.recipe, address, texts, records.damage[rows], records.repairs[rows].astype(np.int32)
         )
+        count_refusals(self.output, self.recipe, columns)
         self.writer.add(columns, kept, kept_texts, facts=_facts(records, rows))
         self.output.tick(int(kept_texts.offsets[-1]), len(kept))
 

@@ -32,6 +32,7 @@ from pipelines.steps.blocks import BATCH_TEXT_BYTES, BlockWriter
 from pipelines.steps.documents import (
     ANY_LABEL,
     count_documents,
+    count_refusals,
     count_stream,
     judged,
     source_numbers,
@@ -256,6 +257,7 @@ def chains_reduce(job: ChainsJob, partition: int, blocks: Iterator[Columns], out
     cuts = np.flatnonzero(np.diff(size // BATCH_TEXT_BYTES)) + 1
     for chains in np.split(np.arange(len(starts)), cuts):
         rows, kept, texts, comments = _documents(job.reddit, bodies, starts[chains], ends[chains])
+        count_refusals(output, job.reddit.recipe, rows)
         writer.add(rows, kept, texts, comments)
         output.tick(int(texts.offsets[-1]), len(kept))
     writer.flush()

@@ -90,6 +90,13 @@ def test_the_ledger_of_a_build_can_be_read_by_its_manifest(tiny: Tiny, tmp_path:
         for balance in manifest.sources
         if "foreign rule" in balance.dropped
     ) == sum(said.values())
+    counted: Counter[str] = Counter()
+    for name in ("documents", "chains"):
+        for key, count in manifest.stage(name).counts.items():
+            if key.startswith("refused/"):
+                counted[key.partition(": ")[2]] += count
+    assert counted == said
+    assert f"foreign rules: {max(said.values())} gopher-quality: " in built.stdout
     names = [source.name for source in manifest.recipe.source]
     asked = np.isin(rows["source"], [names.index(name) for name in ("wikipedia", "pile-cc", "reddit")])
     assert (rows["language_percent"][asked] >= 0).all()
