@@ -23,6 +23,7 @@ from pipelines.tracing import trace
 
 DRAW = random.Random(7)
 PAGE = "https://example.org/a"
+LATIN_1 = b"Title: X\r\nCharacter set encoding: ISO-8859-1\r\n\r\ncaf\xe9 "
 
 
 def response(text: str) -> bytes:
