@@ -67,8 +67,9 @@ def files() -> dict[str, tuple[str, bytes]]:
     articles = json.dumps({"title": None, "maintext": text["news-please-lines"]}).encode() + b"\n"
     film = f'<?xml version="1.0"?>\n<document><s id="1">{text["open-subtitles"]}</s></document>'
     wiki = (
-        "<mediawiki>\n  <page>\n    <title>Name</title><ns>0</ns><id>1</id><revision><id>2</id><model>wikitext</model>"
-        f"<format>text/x-wiki</format><text>'''Name''' {text['wikipedia']}</text></revision>\n  </page>\n</mediawiki>\n"
+        "<mediawiki>\n  <page>\n    <title>Name</title><ns>0</ns><id>1</id><revision><id>2</id>"
+        f"<model>wikitext</model><format>text/x-wiki</format><text>'''Name''' {text['wikipedia']}</text>"
+        "</revision>\n  </page>\n</mediawiki>\n"
     )
     questions = "".join(f"What is {n} + {n}?\n{2 * n}\n" for n in range(400))
     return {
