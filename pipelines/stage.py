@@ -133,14 +133,13 @@ class Stage:
 
 
 class Marker(msgspec.Struct, frozen=True):
-    """A task is done: its parts, its counts, and for a map with an exchange where its rows lie in the spill.
+    """A task is done: its parts and its counts.
 
     What it cost says nothing of the result, and is all that may differ between two markers of one task.
     """
 
     parts: tuple[PartFacts, ...]
     counts: dict[str, int]
-    spill: dict[int, list[tuple[int, int]]] = {}
     cpu_seconds: float = 0.0
 
 
@@ -189,11 +188,15 @@ def read_marker(stage: Stage, task: str) -> Marker | None:
         return None
 
 
-def publish_marker(
-    stage: Stage, task: str, output: Output, spill: dict[int, list[tuple[int, int]]] | None = None
-) -> None:
+def done_tasks(stage: Stage) -> set[str]:
+    """The names of the tasks that have a marker."""
+    folder = storage.join(stage.folder, "done")
+    return {name.removesuffix(".json") for name in storage.list_files(folder) if name.endswith(".json")}
+
+
+def publish_marker(stage: Stage, task: str, output: Output) -> None:
     """Counts a task as done; of two attempts the first marker stands."""
-    marker = Marker(tuple(output.parts), dict(sorted(output.counts.items())), spill or {}, output.cpu_seconds)
+    marker = Marker(tuple(output.parts), dict(sorted(output.counts.items())), output.cpu_seconds)
     storage.publish(marker_url(stage, task), msgspec.json.encode(marker))
 
 

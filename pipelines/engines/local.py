@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.queues import SimpleQueue
@@ -18,13 +18,12 @@ from types import TracebackType
 from typing import Self
 
 from corpus.errors import StoreError
-from pipelines.spill import SpillWriter, read_spills
-from pipelines.stage import Output, Stage, publish_marker, read_marker, task_name
+from pipelines.stage import Stage
+from pipelines.task import run_map, run_reduce, undone
 
-Tick = tuple[int, int]
-_TICK_SECONDS = 0.25
+_Tick = tuple[int, int]
 
-_ticks: SimpleQueue[Tick] | None = None  # a worker's way to its parent, set once when it starts
+_ticks: SimpleQueue[_Tick] | None = None  # a worker's way to its parent, set once when it starts
 
 
 class LocalEngine:
@@ -40,24 +39,25 @@ class LocalEngine:
         self._pool: ProcessPoolExecutor | None = None
         if workers > 1:
             context = multiprocessing.get_context("spawn")
-            self._queue: SimpleQueue[Tick] = context.SimpleQueue()
+            self._queue: SimpleQueue[_Tick] = context.SimpleQueue()
             threading.Thread(target=self._drain, daemon=True).start()
             self._pool = ProcessPoolExecutor(workers, context, _start_worker, (os.getpid(), self._queue))
 
     def run(self, stage: Stage) -> None:
         """Brings every task of a stage to its marker; those that have one are not run again."""
-        self._run_all(run_map, stage, "map", stage.tasks)
-        if stage.reduce is not None:
-            self._run_all(run_reduce, stage, "reduce", stage.partitions)
-
-    def _run_all(self, run: Callable[[Stage, int, Callable[[int, int], None] | None], None],
-                 stage: Stage, kind: str, count: int) -> None:  # fmt: skip
-        todo = [number for number in range(count) if read_marker(stage, task_name(kind, number)) is None]
         if self._pool is None:
-            for number in todo:
-                run(stage, number, self._on_tick)
+            for number in undone(stage, "map"):
+                run_map(stage, number, self._on_tick)
+            for partition in undone(stage, "reduce"):
+                run_reduce(stage, partition, self._on_tick)
             return
-        futures: list[Future[None]] = [self._pool.submit(run, stage, number, None) for number in todo]
+        self._run_all(self._pool, _map_in_worker, stage, undone(stage, "map"))
+        self._run_all(self._pool, _reduce_in_worker, stage, undone(stage, "reduce"))
+
+    def _run_all(
+        self, pool: ProcessPoolExecutor, run: Callable[[Stage, int], None], stage: Stage, numbers: Sequence[int]
+    ) -> None:
+        futures: list[Future[None]] = [pool.submit(run, stage, number) for number in numbers]
         try:
             wait(futures, return_when=FIRST_EXCEPTION)
             for future in futures:
@@ -94,7 +94,7 @@ class LocalEngine:
                     process.terminate()
 
 
-def _start_worker(parent: int, queue: SimpleQueue[Tick]) -> None:
+def _start_worker(parent: int, queue: SimpleQueue[_Tick]) -> None:
     """Tells a worker where its progress goes, and ends it when its parent is gone."""
     global _ticks  # set once per process, before any task
     _ticks = queue
@@ -107,48 +107,14 @@ def _start_worker(parent: int, queue: SimpleQueue[Tick]) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-class _Ticker:
-    """Passes progress on at most a few times a second."""
-
-    def __init__(self, pass_on: Callable[[int, int], None] | None) -> None:
-        self._pass_on = pass_on or (lambda size, documents: _ticks.put((size, documents)) if _ticks else None)
-        self._size = self._documents = 0
-        self._last = time.monotonic()
-
-    def __call__(self, size: int, documents: int) -> None:
-        self._size, self._documents = self._size + size, self._documents + documents
-        if time.monotonic() - self._last > _TICK_SECONDS:
-            self.flush()
-
-    def flush(self) -> None:
-        if self._size or self._documents:
-            self._pass_on(self._size, self._documents)
-        self._size = self._documents = 0
-        self._last = time.monotonic()
+def _map_in_worker(stage: Stage, number: int) -> None:
+    run_map(stage, number, _report)
 
 
-def run_map(stage: Stage, number: int, on_tick: Callable[[int, int], None] | None) -> None:
-    """One map task, from its input to its marker."""
-    task, ticker = task_name("map", number), _Ticker(on_tick)
-    spill = SpillWriter(stage, task) if stage.reduce is not None else None
-    try:
-        output = Output(stage, task, spill, ticker)
-        stage.map(stage.job, number, output)
-        if spill is not None:
-            spill.publish()
-        publish_marker(stage, task, output, spill.index if spill is not None else None)
-    finally:
-        ticker.flush()
-        if spill is not None:
-            spill.discard()
+def _reduce_in_worker(stage: Stage, partition: int) -> None:
+    run_reduce(stage, partition, _report)
 
 
-def run_reduce(stage: Stage, partition: int, on_tick: Callable[[int, int], None] | None) -> None:
-    """One reduce task, from the spills of every map task to its marker."""
-    if stage.reduce is None:
-        raise TypeError(f"stage {stage.name} has no reduce")
-    task, ticker = task_name("reduce", partition), _Ticker(on_tick)
-    output = Output(stage, task, None, ticker)
-    stage.reduce(stage.job, partition, read_spills(stage, partition), output)
-    publish_marker(stage, task, output)
-    ticker.flush()
+def _report(size: int, documents: int) -> None:
+    if _ticks is not None:
+        _ticks.put((size, documents))
