@@ -32,7 +32,7 @@ STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "https://tokentrail.dev/build/1"
 # What can move a corpus's bytes or its containers' bytes.
-_LIBRARIES = ("numba", "numpy", "orjson", "msgspec", "pyarrow", "tokenizers", "gigatoken", "zstandard")
+LIBRARIES = ("numba", "numpy", "orjson", "msgspec", "pyarrow", "tokenizers", "gigatoken", "zstandard")
 
 
 class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,7 +57,7 @@ def attestation_url(store: str, digest: str, name: str) -> str:
 def environment() -> dict[str, Any]:
     """The machine, the interpreter, the libraries and the state of the code."""
     versions = {}
-    for name in _LIBRARIES:
+    for name in LIBRARIES:
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -5,6 +5,7 @@
     ├── SourceError            an input is missing, unreadable, or not what was pinned     exit 2
     │   └── DamagedContainerError   a compressed file is truncated or corrupt                   exit 2
     ├── StoreError             the store cannot be written, or another build holds it      exit 2
+    ├── EngineError            workers died, differ, or cannot be reached                  exit 2
     └── IntegrityError         sealed bytes, counts or laws do not hold                    exit 1
 
 An error says what happened, where, and what to do, in three short lines. A damaged *record* is never an
@@ -57,6 +58,12 @@ class DamagedContainerError(SourceError):
 
 class StoreError(TokentrailError):
     """The store cannot be written, or another build holds it."""
+
+    exit_code = 2
+
+
+class EngineError(TokentrailError):
+    """The engine's workers died, differ from each other, or cannot be reached."""
 
     exit_code = 2
 

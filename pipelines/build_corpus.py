@@ -20,13 +20,12 @@ from typing import TYPE_CHECKING
 if __package__ in (None, ""):  # started as a script: the packages lie one folder up
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from corpus.errors import RecipeError, TokentrailError
+from corpus.errors import TokentrailError
+from pipelines.runners import RUNNERS, Choice
 
 if TYPE_CHECKING:
     from corpus.recipe import Recipe
     from corpus.source import Blob
-
-RUNNERS = ("local",)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,12 +33,15 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="build_corpus.py",
         description="Builds a corpus from a recipe: pins, reads, deduplicates, tokenizes, seals.",
-        epilog="`build_corpus.py sources --recipe R --data DIR [--pin]` lists a recipe's inputs and locks them.",
+        epilog="`build_corpus.py sources --recipe R --data DIR [--pin]` lists a recipe's inputs and locks them. "
+        "What is not named here goes on to Beam: --runner dataflow --project P --region R --temp_location gs://...",
+        allow_abbrev=False,  # an abbreviation of ours may be an option of Beam's
     )
     _common(top)
     top.add_argument("--out", default="build", help="the store, a folder or URL (default: build)")
     top.add_argument("--runner", default="local", help=f"the engine: {', '.join(RUNNERS)} (default: local)")
     top.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
+    top.add_argument("--scheduler", help="join a Dask cluster, tcp://host:port, with its workers")
     top.add_argument(
         "--encoder", default="auto", help="tokenizers, fast, or auto: fast where installed; never changes a byte"
     )
@@ -72,7 +74,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = sources if arguments[:1] == ["sources"] else build
-    options = (sources_parser() if command is sources else parser()).parse_args(arguments[command is sources :])
+    if command is sources:
+        options = sources_parser().parse_args(arguments[1:])
+    else:
+        options, for_beam = parser().parse_known_args(arguments)
+        options.for_beam = for_beam
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         command(options)
@@ -107,23 +113,19 @@ def build(options: argparse.Namespace) -> None:
     Raises:
         TokentrailError: Whatever stopped it; what is sealed is kept.
     """
-    if options.runner not in RUNNERS:
-        raise RecipeError(
-            "there is no such runner",
-            where=f"--runner {options.runner}",
-            remedy=f"choose one of: {', '.join(RUNNERS)}",
-        )
-    if options.workers < 1:
-        raise RecipeError("a build needs a worker", where=f"--workers {options.workers}", remedy="give 1 or more")
+    choice = Choice(options.runner, options.workers, options.scheduler, options.for_beam)
+    choice.check(options.out, options.data)
     recipe, found, lock = _inputs(options)
+    store, data = choice.seen(options.out), choice.seen(options.data)
     vocabulary_file = recipe.tokens.vocabulary
+    if vocabulary_file != "gpt2":
+        vocabulary_file = choice.seen(vocabulary_file)
 
     from corpus.encoders import best_encoder
     from corpus.source import check_pins, read_pins
     from corpus.tokenizer import load_vocabulary
     from pipelines import seal, stages
     from pipelines.driver import Driver
-    from pipelines.engines.local import LocalEngine
     from pipelines.lease import lease
     from pipelines.progress import Progress
     from pipelines.steps.tokens import shared_encoder
@@ -135,10 +137,10 @@ def build(options: argparse.Namespace) -> None:
     describe([recipe.text_of(source.name) for source in recipe.source])  # so is a library that is missing
     progress = Progress()
     started = time.time()
-    with lease(options.out), LocalEngine(options.workers, progress.tick) as engine:
+    with lease(options.out), choice.start(progress.tick) as engine:
         driver = Driver(engine, progress)
         recipe = recipe.naming(load_vocabulary(vocabulary_file).name)
-        job = stages.Build(recipe, options.data, options.out, vocabulary_file, encoder, driver)
+        job = stages.Build(recipe, data, store, vocabulary_file, encoder, driver)
         pins = read_pins(lock)
         blobs = check_pins(found, pins, lock) if pins else stages.pin_blobs(job, found)
         vocabulary = stages.run(job, blobs)

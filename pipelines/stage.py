@@ -17,7 +17,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import msgspec
@@ -102,6 +102,7 @@ class Stage:
         map: `map(job, task number, output)`, a module-level function.
         partitions: How many ways the exchange goes; 0 for a stage without one.
         reduce: `reduce(job, partition, blocks in any order, output)`, run also for a partition without blocks.
+        reads: The input files of a task, by the task's name, for errors to name; no part of the key.
     """
 
     name: str
@@ -113,6 +114,7 @@ class Stage:
     map: MapFunction
     partitions: int = 0
     reduce: ReduceFunction | None = None
+    reads: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -173,6 +175,12 @@ class Sealed(msgspec.Struct, frozen=True):
 def task_name(kind: str, number: int) -> str:
     """`map-00012` or `reduce-00003`."""
     return f"{kind}-{number:05d}"
+
+
+def place(stage: Stage, task: str) -> str:
+    """A task as an error's `where` names it: its stage, its name and, if it reads any, its input files."""
+    files = stage.reads.get(task)
+    return f"stage {stage.name}, {task}" + (f", which reads {files}" if files else "")
 
 
 def marker_url(stage: Stage, task: str) -> str:

@@ -30,7 +30,7 @@ from corpus.readers.formats import format_version
 from corpus.recipe import Recipe
 from corpus.source import Blob, blob_stamp
 from pipelines.driver import Driver
-from pipelines.stage import Sealed, Stage
+from pipelines.stage import Sealed, Stage, task_name
 from pipelines.steps import documents, duplicates, pin, threads, tokens, treatment, verdicts
 from pipelines.steps.blocks import Blocks
 
@@ -67,6 +67,7 @@ def pin_blobs(build: Build, blobs: Sequence[Blob]) -> tuple[Blob, ...]:
         job=pin.PinJob(build.data, tuple(blobs), tasks),
         tasks=len(tasks),
         map=pin.pin_map,
+        reads=_reads("map", blobs, tasks),
         total_bytes=sum(blob.size for blob in blobs),
     )
     return pin.pinned(blobs, stage)
@@ -104,6 +105,15 @@ def _identities(blobs: Sequence[Blob], numbers: Sequence[int]) -> list[str]:
     return [f"{number} {blobs[number].input}/{blobs[number].path} {blobs[number].sha256}" for number in numbers]
 
 
+def _reads(kind: str, blobs: Sequence[Blob], groups: Sequence[Sequence[int]]) -> dict[str, str]:
+    """The files of each task, for errors to name."""
+    found = {}
+    for task, group in enumerate(groups):
+        others = f" and {len(group) - 1} more" if len(group) > 1 else ""
+        found[task_name(kind, task)] = f"{blobs[group[0]].path}{others}"
+    return found
+
+
 def read_documents(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
     """Files of every input but Reddit become documents."""
     numbers = _numbered(blobs, build.recipe, reddit_input=False)
@@ -119,6 +129,7 @@ def read_documents(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
             job=documents.DocumentsJob(build.data, build.recipe, blobs, tasks),
             tasks=len(tasks),
             map=documents.documents_map,
+            reads=_reads("map", blobs, tasks),
         )
     ]
 
@@ -141,6 +152,7 @@ def read_reddit(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
         map=threads.threads_map,
         partitions=job.partitions,
         reduce=threads.threads_reduce,
+        reads=_reads("map", blobs, [[number] for number in numbers]),
     )
     chosen = nodes.urls("chosen.arrow")
     bodies = build.stage(
@@ -152,6 +164,7 @@ def read_reddit(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
         map=threads.bodies_map,
         partitions=len(numbers),
         reduce=threads.bodies_reduce,
+        reads=_reads("reduce", blobs, [[number] for number in numbers]),
     )
     parts = bodies.urls("bodies.arrow")
     chains = build.stage(

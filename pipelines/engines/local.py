@@ -17,7 +17,7 @@ from multiprocessing.queues import SimpleQueue
 from types import TracebackType
 from typing import Self
 
-from corpus.errors import StoreError
+from corpus.errors import EngineError
 from pipelines.stage import Stage
 from pipelines.task import run_map, run_reduce, undone
 
@@ -64,7 +64,7 @@ class LocalEngine:
                 if future.done():
                     future.result()
         except BrokenProcessPool as error:
-            raise StoreError(
+            raise EngineError(
                 "a worker process died, perhaps for want of memory",
                 where=f"stage {stage.name}",
                 remedy="start the same command again with fewer --workers: done tasks are kept",
