@@ -30,7 +30,7 @@ def load(folder: Path, text: str, *overrides: str) -> Recipe:
     return load_recipe(str(path), overrides)
 
 
-@pytest.mark.parametrize("name", ["opt", "sample", "bulk"])
+@pytest.mark.parametrize("name", ["opt", "sample", "bulk", "every-format"])
 def test_our_recipes_load(name: str) -> None:
     assert load_recipe(str(ROOT / f"workflows/recipes/{name}.toml")).name
 
