@@ -1,7 +1,8 @@
 """Asks web servers: patiently, and no faster than it may. The one seam to requests.
 
-urllib3's `Retry`, which comes with it, knows when a server wants to be asked again, in seconds or as a date, and how
-long to wait where none says. That half a file came before the connection broke it cannot know: patience begins anew.
+urllib3's `Retry`, which comes with it, knows when a server wants to be asked again, in seconds or as a date, and
+how long to wait where none says. That half a file came before the connection broke is what it cannot know:
+patience begins anew then.
 """
 
 from __future__ import annotations

@@ -112,29 +112,26 @@ def download(file: FileAt, target: Path, client: Client) -> Fetched:
         OSError: It cannot be written.
     """
     with _Part(target) as part:
-        if part.size and not part.continues(file):
-            part.begin(Begun(file.url, "", None))
         client.patiently(file.url, lambda: _attempt(file, part, client), lambda: part.size)
-        try:
-            check(file, part.size, part.sha256, file.url)
-        except FetchError:
+        if wrong := mismatch(file, part.size, part.sha256):
             part.remove()
-            raise
+            raise _wrong(file, wrong)
         part.publish()
     return Fetched(part.size, part.sha256, part.begun.validator)
 
 
-def check(file: FileAt, size: int | None, sha256: str, where: str) -> None:
-    """Compares what is there with what should be, as far as either is known.
+def mismatch(file: FileAt, size: int, sha256: str) -> str:
+    """How what is there differs from what should be, as far as that is known; "" where it does not."""
+    if file.size and size != file.size:
+        return f"{file.path} has {size:,} bytes, not {file.size:,}"
+    if file.sha256 and sha256 != file.sha256:
+        return f"{file.path} has sha256 {sha256}, not {file.sha256}"
+    return ""
 
-    Raises:
-        FetchError: They differ.
-    """
-    remedy = "where it is the right file all the same, pin it anew; else tell who keeps it there"
-    if file.size and size not in (None, file.size):
-        raise FetchError(f"{file.path} has {size:,} bytes, not {file.size:,}", where=where, remedy=remedy)
-    if file.sha256 and sha256 not in ("", file.sha256):
-        raise FetchError(f"{file.path} has sha256 {sha256}, not {file.sha256}", where=where, remedy=remedy)
+
+def _wrong(file: FileAt, what: str) -> FetchError:
+    remedy = "nothing of it is kept: ask who keeps it there, or pin the new file if it is the one you want"
+    return FetchError(what, where=file.url, remedy=remedy)
 
 
 def _hash(file: IO[bytes]) -> tuple[int, hashlib._Hash]:
@@ -148,6 +145,8 @@ def _hash(file: IO[bytes]) -> tuple[int, hashlib._Hash]:
 
 def _attempt(file: FileAt, part: _Part, client: Client) -> None:
     """Asks once for what the part lacks; returns when it is whole."""
+    if part.size and not part.continues(file):
+        part.begin(Begun(file.url, "", None))
     if part.size and part.size == part.begun.total:  # killed between the last byte and the name
         return
     with client.get(file.url, _conditions(part)) as answer:
@@ -158,7 +157,8 @@ def _attempt(file: FileAt, part: _Part, client: Client) -> None:
         elif not _is_rest(answer, part):
             part.begin(Begun(file.url, "", None))
             raise DroppedError(f"the server has no such rest: {answer.headers.get('Content-Range', '')}")
-        check(file, part.begun.total, "", file.url)
+        if file.size and part.begun.total not in (None, file.size):
+            raise _wrong(file, f"{file.path} has {part.begun.total:,} bytes there, not {file.size:,}")
         _receive(file, part, client, answer)
     if part.begun.total not in (None, part.size):
         raise DroppedError(f"the server gave {part.size:,} of {part.begun.total:,} bytes")

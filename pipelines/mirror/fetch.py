@@ -16,7 +16,7 @@ from corpus.recipe import Source
 from corpus.source import Pins
 from pipelines.lease import lease
 from pipelines.mirror.client import Client, Pace
-from pipelines.mirror.download import check, download
+from pipelines.mirror.download import download, mismatch
 from pipelines.mirror.plan import plan
 from pipelines.mirror.receipts import Receipt, Receipts
 from pipelines.progress import megabytes
@@ -94,7 +94,8 @@ def _found(file: FileAt, target: Path, receipts: Receipts) -> Receipt:
     receipt = receipts.of(file.path, target.stat().st_size, storage.stamp(str(target)))
     if receipt is None:
         receipt = _receipt(file, target, blob_digest(str(target))[0], "")
-    check(file, receipt.size, receipt.sha256, str(target))
+    if wrong := mismatch(file, receipt.size, receipt.sha256):
+        raise FetchError(wrong, where=str(target), remedy="move it away and start the same command again")
     return receipt
 
 

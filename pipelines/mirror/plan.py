@@ -42,8 +42,9 @@ class SourcePlan:
         unknown = sum(not file.size for file in self.files)
         size = megabytes(sum(file.size for file in self.files))
         if unknown:
-            size = "sizes unknown" if unknown == len(self.files) else f"{size} and {unknown:,} of unknown size"
-        return f"{self.source}: {len(self.files):,} files, {size}"
+            size = "of unknown size" if unknown == len(self.files) else f"{size} and {unknown:,} of unknown size"
+        unread = f"; {len(self.failed):,} lists could not be read" if self.failed else ""
+        return f"{self.source}: {len(self.files):,} files, {size}{unread}"
 
 
 def plan(sources: Sequence[Source], catalogue: Catalogue, pins: Pins | None, client: Client) -> list[SourcePlan]:
@@ -59,13 +60,7 @@ def plan(sources: Sequence[Source], catalogue: Catalogue, pins: Pins | None, cli
         if isinstance(entry, str):
             plans.append(SourcePlan(source.name, why_not=entry))
             continue
-        found, failed = list(entry.file), []
-        for at in entry.list:
-            for url in at.urls():
-                try:
-                    found += _listed(at, url, client)
-                except FetchError as error:
-                    failed.append(error)
+        found, failed = _files(entry, client)
         files = []
         for file in found:
             if file.path not in taken:
@@ -74,6 +69,18 @@ def plan(sources: Sequence[Source], catalogue: Catalogue, pins: Pins | None, cli
                 files.append(msgspec.structs.replace(file, size=pin.size, sha256=pin.sha256) if pin else file)
         plans.append(SourcePlan(source.name, tuple(files), failed=tuple(failed)))
     return plans
+
+
+def _files(entry: Entry, client: Client) -> tuple[list[FileAt], list[FetchError]]:
+    """The files of an entry, and what is wrong with those of its lists that cannot be read."""
+    files, failed = list(entry.file), []
+    for at in entry.list:
+        for url in at.urls():
+            try:
+                files += _listed(at, url, client)
+            except FetchError as error:
+                failed.append(error)
+    return files, failed
 
 
 def chosen(recipe: Recipe, only: Sequence[str]) -> tuple[Source, ...]:
