@@ -43,8 +43,10 @@ class SourcePlan:
         size = megabytes(sum(file.size for file in self.files))
         if unknown:
             size = "of unknown size" if unknown == len(self.files) else f"{size} and {unknown:,} of unknown size"
-        unread = f"; {len(self.failed):,} lists could not be read" if self.failed else ""
-        return f"{self.source}: {len(self.files):,} files, {size}{unread}"
+        unread = f"; of its lists {len(self.failed):,} could not be read" if self.failed else ""
+        if not self.files and not unread:
+            return f"{self.source}: in the files of the sources above"
+        return f"{self.source}: {len(self.files):,} file{'s' * (len(self.files) != 1)}, {size}{unread}"
 
 
 def plan(sources: Sequence[Source], catalogue: Catalogue, pins: Pins | None, client: Client) -> list[SourcePlan]:

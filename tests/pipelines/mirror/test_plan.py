@@ -90,7 +90,7 @@ def test_no_list_reaches_beyond_its_folder(text: str) -> None:
 def test_a_list_that_is_none(server: WebServer, data: bytes, what: str) -> None:
     got = listed(server, data)
     assert what in got.failed[0].what
-    assert got.line() == "it: 0 files, 0 B; 1 lists could not be read"
+    assert got.line() == "it: 0 files, 0 B; of its lists 1 could not be read"
 
 
 def test_a_list_whose_connection_breaks_comes_again(server: WebServer) -> None:
@@ -110,7 +110,7 @@ def test_the_list_of_a_month_that_is_missing_leaves_the_others(server: WebServer
     (got,) = planned(entry("it", file=(FileAt(url="http://far/x", path="x", size=2_000),), list=(at,)))
     assert [file.path for file in got.files] == ["x", "f/2020-12.gz", "f/2021-02.gz"]
     assert [error.where for error in got.failed] == [server.url("2021-01/list")]
-    assert got.line() == "it: 3 files, 2.0 kB and 2 of unknown size; 1 lists could not be read"
+    assert got.line() == "it: 3 files, 2.0 kB and 2 of unknown size; of its lists 1 could not be read"
 
 
 def test_what_the_lock_pins_is_expected() -> None:
@@ -126,7 +126,7 @@ def test_the_files_of_a_collection_are_fetched_once() -> None:
     one, two = planned(entry("one", part_of="dump"), entry("two", part_of="dump"), collections=(dump,))
     assert [file.path for file in one.files] == ["x"]
     assert two.files == ()
-    assert two.line() == "two: 0 files, 0 B"
+    assert two.line() == "two: in the files of the sources above"
 
 
 def test_what_cannot_be_had_says_why() -> None:
@@ -148,7 +148,7 @@ def test_what_cannot_be_had_says_why() -> None:
         "stories: cannot be fetched: never published",
         "asked: cannot be fetched: on request: write to them",
         "byhand: cannot be fetched: it is public, and had by hand: https://there",
-        "lawful: 1 files, of unknown size",
+        "lawful: 1 file, of unknown size",
     ]
 
 
