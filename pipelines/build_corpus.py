@@ -2,6 +2,7 @@
 
     python pipelines/build_corpus.py --recipe workflows/recipes/sample.toml --data data/sample --out build
     python pipelines/build_corpus.py sources --recipe workflows/recipes/sample.toml --data data/sample --pin
+    python pipelines/build_corpus.py sources --recipe workflows/recipes/opt.toml --mirror data --rate 10MB
 
 Engines and kernels are imported once the arguments are known: --help answers at once.
 """

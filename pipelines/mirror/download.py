@@ -157,6 +157,8 @@ def _attempt(file: FileAt, part: _Part, client: Client) -> None:
         elif not _is_rest(answer, part):
             part.begin(Begun(file.url, "", None))
             raise DroppedError(f"the server has no such rest: {answer.headers.get('Content-Range', '')}")
+        else:
+            client.say(f"{file.path}: going on from {megabytes(part.size)}")
         if file.size and part.begun.total not in (None, file.size):
             raise _wrong(file, f"{file.path} has {part.begun.total:,} bytes there, not {file.size:,}")
         _receive(file, part, client, answer)

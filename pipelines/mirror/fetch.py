@@ -17,7 +17,7 @@ from corpus.source import Pins
 from pipelines.lease import lease
 from pipelines.mirror.client import Client, Pace
 from pipelines.mirror.download import download, mismatch
-from pipelines.mirror.plan import plan
+from pipelines.mirror.plan import amount, plan
 from pipelines.mirror.receipts import Receipt, Receipts
 from pipelines.progress import megabytes
 
@@ -39,10 +39,11 @@ def mirror(sources: Sequence[Source], catalogue: Catalogue, pins: Pins | None, f
         plans = plan(sources, catalogue, pins, client)
         files = [file for each in plans for file in each.files]
         failed = [error for each in plans for error in each.failed]
-        print("\n".join(each.line() for each in plans), flush=True)
+        print("\n".join(each.line() for each in plans))
+        print(f"to {folder}: {amount(files)}", flush=True)
         here, had, failures = _fetch(files, storage.local_path(folder), client)
     failed += failures
-    print(f"{len(had):,} files fetched, {megabytes(sum(had))}; {len(here):,} were here, {megabytes(sum(here))}")
+    print(f"fetched: {len(had):,}, {megabytes(sum(had))}; here before: {len(here):,}, {megabytes(sum(here))}")
     if failed:
         print("\n".join(f"not fetched: {error.where}: {error.what}" for error in failed))
         raise FetchError(

@@ -39,14 +39,19 @@ class SourcePlan:
         """The plan in one line: `gutenberg: 2 files, 3.1 MB`."""
         if self.why_not:
             return f"{self.source}: cannot be fetched: {self.why_not}"
-        unknown = sum(not file.size for file in self.files)
-        size = megabytes(sum(file.size for file in self.files))
-        if unknown:
-            size = "of unknown size" if unknown == len(self.files) else f"{size} and {unknown:,} of unknown size"
         unread = f"; of its lists {len(self.failed):,} could not be read" if self.failed else ""
         if not self.files and not unread:
             return f"{self.source}: in the files of the sources above"
-        return f"{self.source}: {len(self.files):,} file{'s' * (len(self.files) != 1)}, {size}{unread}"
+        return f"{self.source}: {amount(self.files)}{unread}"
+
+
+def amount(files: Sequence[FileAt]) -> str:
+    """How many files, and how large as far as it is known: `3 files, 2.0 kB and 2 of unknown size`."""
+    unknown = sum(not file.size for file in files)
+    size = megabytes(sum(file.size for file in files))
+    if unknown:
+        size = "of unknown size" if unknown == len(files) else f"{size} and {unknown:,} of unknown size"
+    return f"{len(files):,} file{'s' * (len(files) != 1)}, {size}"
 
 
 def plan(sources: Sequence[Source], catalogue: Catalogue, pins: Pins | None, client: Client) -> list[SourcePlan]:

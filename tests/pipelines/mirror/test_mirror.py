@@ -151,14 +151,15 @@ def test_what_is_public_is_fetched_and_nothing_twice(mirror: Mirror) -> None:
         "books: 1 file, of unknown size",
         "news: 2 files, of unknown size",
         "stories: cannot be fetched: never published since 2018",
-        f"3 files fetched, {size / 1e6:.1f} MB; 0 were here, 0 B",
+        f"to {mirror.out}: 3 files, of unknown size",
+        f"fetched: 3, {size / 1e6:.1f} MB; here before: 0, 0 B",
     ]
     for number, (path, data) in enumerate(ALL.items(), start=1):
         assert f"[{number}/3] had {hashlib.sha256(data).hexdigest()[:16]}" in done.stderr.splitlines()[number - 1]
         assert done.stderr.splitlines()[number - 1].endswith(f" {path}")
     again = mirror.run()
     assert again.returncode == 0
-    assert again.stdout.splitlines()[-1] == f"0 files fetched, 0 B; 3 were here, {size / 1e6:.1f} MB"
+    assert again.stdout.splitlines()[-1] == f"fetched: 0, 0 B; here before: 3, {size / 1e6:.1f} MB"
     assert mirror.asked() == [("paths.gz", "")]
 
 
@@ -209,7 +210,7 @@ def test_what_fails_leaves_the_rest_and_is_told_at_the_end(mirror: Mirror) -> No
     assert done.returncode == 1
     gone = mirror.server.url("crawl/1.gz")
     assert done.stdout.splitlines()[-2:] == [
-        f"2 files fetched, {(len(BOOKS) + len(NEWS['crawl/2.gz'])) / 1e6:.1f} MB; 0 were here, 0 B",
+        f"fetched: 2, {(len(BOOKS) + len(NEWS['crawl/2.gz'])) / 1e6:.1f} MB; here before: 0, 0 B",
         f"not fetched: {gone}: the server answers 404 Not Found",
     ]
     assert done.stderr.splitlines()[-3:] == [
