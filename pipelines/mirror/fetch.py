@@ -41,7 +41,14 @@ def mirror(sources: Sequence[Source], catalogue: Catalogue, pins: Pins | None, f
         failed = [error for each in plans for error in each.failed]
         print("\n".join(each.line() for each in plans))
         print(f"to {folder}: {amount(files)}", flush=True)
-        here, had, failures = _fetch(files, storage.local_path(folder), client)
+        try:
+            here, had, failures = _fetch(files, storage.local_path(folder), client)
+        except OSError as error:
+            raise StoreError(
+                f"cannot write to the folder: {error.strerror or error}",
+                where=error.filename or folder,
+                remedy="mend that (free some space?) and start the same command again: what has come is kept",
+            ) from error
     failed += failures
     print(f"fetched: {len(had):,}, {megabytes(sum(had))}; here before: {len(here):,}, {megabytes(sum(here))}")
     if failed:
@@ -72,12 +79,6 @@ def _fetch(files: Sequence[FileAt], root: Path, client: Client) -> tuple[list[in
             _say(str(error))
             failed.append(error)
             continue
-        except OSError as error:
-            raise StoreError(
-                f"cannot write the file: {error.strerror or error}",
-                where=str(target),
-                remedy="mend that (free some space?) and start the same command again: what has come is kept",
-            ) from error
         receipts.add(receipt)
         (here if there else had).append(receipt.size)
         word = "here" if there else "had"

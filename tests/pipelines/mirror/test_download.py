@@ -155,6 +155,19 @@ def test_what_is_not_there_is_said_once(server: WebServer, tmp_path: Path, clien
     assert names(tmp_path) == []
 
 
+def test_a_file_that_moved_is_gone_on_with_where_it_is(server: WebServer, tmp_path: Path, client: Client) -> None:
+    moved = Fault(302, (("Location", "/new"),))
+    server.put("x", b"", faults=[moved, moved])
+    server.put("new", BODY, faults=[Fault(after=PIECE)])
+    assert fetched(server, tmp_path, client) == BODY
+    assert [(asked.path, asked.range, asked.if_range) for asked in server.asked] == [
+        ("x", "", ""),
+        ("new", "", ""),
+        ("x", f"bytes={PIECE}-", '"1"'),
+        ("new", f"bytes={PIECE}-", '"1"'),
+    ]
+
+
 def test_a_server_without_ranges_gives_all_of_it_again(server: WebServer, tmp_path: Path, client: Client) -> None:
     server.put("x", BODY, ranges=False, faults=[Fault(after=2 * PIECE)])
     assert fetched(server, tmp_path, client) == BODY

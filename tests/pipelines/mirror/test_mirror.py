@@ -299,7 +299,15 @@ def test_a_full_disk_is_no_failed_fetch(mirror: Mirror) -> None:
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (3 * PIECE, 3 * PIECE)),
     )
     assert limited.returncode == 2, limited.stderr
-    assert limited.stderr.startswith("error: cannot write the file: File too large")
+    assert limited.stderr.startswith("error: cannot write to the folder: File too large")
     assert mirror.run().returncode == 0
     assert mirror.asked()[1] == ("books.tar", f"bytes={3 * PIECE}-")
     assert mirror.files() == ALL
+
+
+def test_without_its_library_it_says_which(mirror: Mirror) -> None:
+    code = "import sys; sys.modules['requests'] = None; from pipelines.build_corpus import main; sys.exit(main())"
+    line = [sys.executable, "-c", code, *mirror.line()[2:]]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60, cwd=ROOT)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "   do: pip install 'tokentrail[mirror]'"
