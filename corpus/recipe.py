@@ -11,7 +11,6 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Literal, cast
 
 import msgspec
@@ -20,6 +19,7 @@ import rfc8785
 from corpus.errors import RecipeError
 from corpus.filters import FilterRules
 from corpus.language import LanguageRules
+from corpus.strict_toml import convert, read_tree
 
 OnDamage = Literal["stop", "keep-what-was-read"]
 ReaderName = Literal[
@@ -217,19 +217,10 @@ def load_recipe(path: str, overrides: tuple[str, ...] = ()) -> Recipe:
     Raises:
         RecipeError: No such file, not TOML, an unknown key (the nearest one is named), a wrong type or value.
     """
-    try:
-        tree = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise RecipeError(
-            "there is no such recipe", where=path, remedy="name one of workflows/recipes/*.toml with --recipe"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(
-            f"the recipe is not TOML: {error}", where=path, remedy="mend the line it names"
-        ) from error
+    tree = read_tree(path, "recipe", "name one of workflows/recipes/*.toml with --recipe")
     for override in overrides:
         _apply(tree, override)
-    recipe = _convert(tree, path)
+    recipe = convert(tree, Recipe, path, "recipe")
     _check(recipe, path)
     return recipe
 
@@ -268,31 +259,6 @@ def _apply(tree: dict[str, Any], override: str) -> None:
             "this key holds no table", where=f"--set {override}", remedy="name a key of the recipe, dots between"
         )
     node[keys[-1]] = value
-
-
-def _convert(tree: dict[str, Any], path: str) -> Recipe:
-    try:
-        return msgspec.convert(tree, Recipe)
-    except msgspec.ValidationError as error:
-        message = str(error)
-        unknown = re.search(r"unknown field `(.+?)`", message)
-        at = re.search(r"at `(.+)`", message)
-        where = f"{path}, {at[1].removeprefix('$.')}" if at else path
-        if unknown is None:
-            raise RecipeError(
-                f"a value of the recipe is wrong: {message.partition(' - at')[0]}",
-                where=where,
-                remedy="give the type it asks for; workflows/recipes/README.md lists every key",
-            ) from error
-        near = difflib.get_close_matches(unknown[1], _field_names(Recipe), n=1, cutoff=0.5)
-        remedy = f"did you mean `{near[0]}`?" if near else "remove it; workflows/recipes/README.md lists every key"
-        raise RecipeError(f"unknown key `{unknown[1]}`", where=where, remedy=remedy) from error
-
-
-def _field_names(struct: type[msgspec.Struct]) -> list[str]:
-    """Every key a recipe may hold, at any depth."""
-    nested = (Input, Chain, Source, Text, FilterRules, LanguageRules, Block, Duplicates, Validation, Tokens)
-    return [name for kind in (struct, *nested) for name in kind.__struct_fields__]
 
 
 def _check(recipe: Recipe, path: str) -> None:

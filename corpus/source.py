@@ -7,6 +7,7 @@ build reads nothing whose bytes differ from its pin.
 from __future__ import annotations
 
 import fnmatch
+import itertools
 import posixpath
 
 import msgspec
@@ -76,15 +77,23 @@ def find_blobs(recipe: Recipe, data: str) -> tuple[Blob, ...]:
 
 
 def _matches(path: str, pattern: str) -> bool:
-    """Shell patterns by path component: `*` does not cross a slash, `**` crosses any number."""
+    """Shell patterns by path component: `*` does not cross a slash, `**` crosses any number.
+
+    As in a shell, only a pattern that begins with a dot matches a hidden name: a half-fetched file is no input.
+    """
     parts, wanted = path.split("/"), pattern.split("/")
 
     def match(i: int, j: int) -> bool:
         if j == len(wanted):
             return i == len(parts)
         if wanted[j] == "**":
-            return any(match(k, j + 1) for k in range(i, len(parts) + 1))
-        return i < len(parts) and fnmatch.fnmatchcase(parts[i], wanted[j]) and match(i + 1, j + 1)
+            ends = itertools.takewhile(
+                lambda k: k == i or not parts[k - 1].startswith("."), range(i, len(parts) + 1)
+            )
+            return any(match(k, j + 1) for k in ends)
+        if i == len(parts) or (parts[i].startswith(".") and not wanted[j].startswith(".")):
+            return False
+        return fnmatch.fnmatchcase(parts[i], wanted[j]) and match(i + 1, j + 1)
 
     return match(0, 0)
 

@@ -2,6 +2,7 @@
 
     python pipelines/build_corpus.py --recipe workflows/recipes/sample.toml --data data/sample --out build
     python pipelines/build_corpus.py sources --recipe workflows/recipes/sample.toml --data data/sample --pin
+    python pipelines/build_corpus.py sources --recipe workflows/recipes/opt.toml --mirror data --rate 10MB
 
 Engines and kernels are imported once the arguments are known: --help answers at once.
 """
@@ -50,10 +51,19 @@ def sources_parser() -> argparse.ArgumentParser:
     """The options of `sources`."""
     top = argparse.ArgumentParser(
         prog="build_corpus.py sources",
-        description="Lists a recipe's sources and input files, and locks the files.",
+        description="Lists a recipe's sources and input files, locks the files, or fetches what is public.",
     )
     _common(top)
-    top.add_argument("--pin", action="store_true", help="hash every file and write the lock")
+    doing = top.add_mutually_exclusive_group()
+    doing.add_argument("--pin", action="store_true", help="hash every file and write the lock")
+    doing.add_argument("--mirror", metavar="DIR", help="fetch what is public into this folder; --data is not read")
+    top.add_argument("--only", nargs="+", default=[], metavar="SOURCE", help="fetch these sources alone")
+    top.add_argument("--rate", metavar="SIZE", help="fetch no faster than this a second, for instance 10MB")
+    top.add_argument(
+        "--catalogue",
+        default="workflows/recipes/catalogue.toml",
+        help="what is known of sources (default: workflows/recipes/catalogue.toml)",
+    )
     return top
 
 
@@ -82,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("interrupted: what is sealed is kept; start the same command again to go on", file=sys.stderr)
+        print("interrupted: what is done is kept; start the same command again to go on", file=sys.stderr)
         return 130
     return 0
 
@@ -93,12 +103,18 @@ def _interrupt(number: int, frame: object) -> None:
 
 def _inputs(options: argparse.Namespace) -> tuple[Recipe, tuple[Blob, ...], str]:
     """The recipe, its files as they lie there, and where their lock is."""
-    from corpus.recipe import load_recipe
     from corpus.source import find_blobs
 
-    recipe = load_recipe(options.recipe, tuple(options.set))
-    pins = options.pins or str(Path(options.recipe).with_suffix(".pins.json"))
+    recipe, pins = _recipe(options)
     return recipe, find_blobs(recipe, options.data), pins
+
+
+def _recipe(options: argparse.Namespace) -> tuple[Recipe, str]:
+    """The recipe, and where the lock of its files is."""
+    from corpus.recipe import load_recipe
+
+    recipe = load_recipe(options.recipe, tuple(options.set))
+    return recipe, options.pins or str(Path(options.recipe).with_suffix(".pins.json"))
 
 
 def build(options: argparse.Namespace) -> None:
@@ -158,11 +174,15 @@ def build(options: argparse.Namespace) -> None:
 
 
 def sources(options: argparse.Namespace) -> None:
-    """Lists a recipe's sources and files; with --pin, hashes the files and writes their lock.
+    """Lists a recipe's sources and files; with --pin, locks the files; with --mirror, fetches what is public.
 
     Raises:
         TokentrailError: The recipe is wrong, or a file is missing or unreadable.
     """
+    if options.mirror:
+        _mirror(options)
+        return
+
     import msgspec
 
     from corpus import storage
@@ -180,6 +200,19 @@ def sources(options: argparse.Namespace) -> None:
         storage.remove(lock)
         storage.publish(lock, encode_pins(recipe, tuple(hashed)))
     print(sources_table(recipe, blobs, read_pins(lock), lock))
+
+
+def _mirror(options: argparse.Namespace) -> None:
+    from corpus.catalogue import load_catalogue
+    from corpus.source import read_pins
+    from pipelines.mirror.client import rate_of
+    from pipelines.mirror.fetch import mirror
+    from pipelines.mirror.plan import chosen
+
+    recipe, lock = _recipe(options)
+    rate = rate_of(options.rate) if options.rate else 0
+    wanted = chosen(recipe, options.only)
+    mirror(wanted, load_catalogue(options.catalogue), read_pins(lock), options.mirror, rate)
 
 
 if __name__ == "__main__":
