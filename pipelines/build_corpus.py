@@ -203,8 +203,8 @@ def sources(options: argparse.Namespace) -> None:
 
 
 def _mirror(options: argparse.Namespace) -> None:
-    from corpus.catalogue import load_catalogue
     from corpus.source import read_pins
+    from corpus.source_catalogue import load_catalogue
     from pipelines.mirror.client import rate_of
     from pipelines.mirror.fetch import mirror
     from pipelines.mirror.plan import chosen

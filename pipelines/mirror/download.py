@@ -15,8 +15,8 @@ from typing import IO
 
 import msgspec
 
-from corpus.catalogue import FileAt
 from corpus.errors import FetchError
+from corpus.source_catalogue import FileAt
 from pipelines.mirror.client import PIECE, Answer, Client, DroppedError
 from pipelines.progress import megabytes
 

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from corpus import storage
-from corpus.catalogue import Catalogue, FileAt
 from corpus.errors import FetchError, StoreError
 from corpus.part import blob_digest
 from corpus.recipe import Source
 from corpus.source import Pins
+from corpus.source_catalogue import Catalogue, FileAt
 from pipelines.lease import lease
 from pipelines.mirror.client import Client, Pace
 from pipelines.mirror.download import download, mismatch

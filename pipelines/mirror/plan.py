@@ -11,10 +11,10 @@ from pathlib import PurePosixPath
 
 import msgspec
 
-from corpus.catalogue import Catalogue, Entry, FileAt, ListAt
 from corpus.errors import FetchError, RecipeError
 from corpus.recipe import Recipe, Source
 from corpus.source import Pins
+from corpus.source_catalogue import Catalogue, Entry, FileAt, ListAt
 from pipelines.mirror.client import Client
 from pipelines.progress import megabytes
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from web_server import Time, asking, serving
 
-from corpus.catalogue import FileAt
 from corpus.errors import RecipeError
+from corpus.source_catalogue import FileAt
 from pipelines.mirror.client import PIECE, Pace, rate_of
 from pipelines.mirror.download import download
 

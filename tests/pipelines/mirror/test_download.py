@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from web_server import Fault, Time, WebServer, asking, serving
 
-from corpus.catalogue import FileAt
 from corpus.errors import FetchError
+from corpus.source_catalogue import FileAt
 from pipelines.mirror.client import PIECE, Client
 from pipelines.mirror.download import Begun, download
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from web_server import Fault, Time, WebServer, asking, serving
 
-from corpus.catalogue import Catalogue, Entry, Figure, FileAt, ListAt, Paper
 from corpus.errors import RecipeError
 from corpus.recipe import Input, Recipe, Source
 from corpus.source import PINS_SCHEMA, Blob, Pins
+from corpus.source_catalogue import Catalogue, Entry, Figure, FileAt, ListAt, Paper
 from pipelines.mirror.plan import LIST_BYTES, SourcePlan, chosen, plan
 
 PAPER = Paper(text_bytes=Figure(value=1, source="here"), tokens=Figure(value=1, source="here"))
