@@ -28,7 +28,7 @@ from corpus.readers.tar import untar
 from corpus.recipe import Input
 from corpus.shard import Shard
 from corpus.table import Columns, concat, take
-from pipelines.steps.blocks import COMMENTS, FACTS, ROWS, Blocks
+from pipelines.steps.blocks import COMMENTS, ROWS, Blocks
 from pipelines.steps.reading import read_line_batches
 
 _VOCABULARY = "map-00000-vocabulary.arrow"
@@ -136,11 +136,8 @@ def _text(blocks: Blocks, placed: Placed) -> bytes:
 
 
 def _facts(blocks: Blocks, placed: Placed) -> dict[str, str]:
-    try:
-        facts = concat(read_part(blocks.rows[placed.block].removesuffix(ROWS) + FACTS))
-    except SourceError:
-        return {}  # A block has this part only where its formats know something.
-    rows = np.flatnonzero(facts["row"] == placed.row)
+    facts = blocks.read_facts(placed.block)
+    rows = np.flatnonzero(facts["row"] == placed.row) if facts else np.zeros(0, np.intp)
     if not len(rows):
         return {}
     named = {name: column[int(rows[0])].decode() for name, column in facts.items() if name != "row"}
