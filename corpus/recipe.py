@@ -313,19 +313,8 @@ def _convert(tree: dict[str, Any], path: str) -> Recipe:
 
 def _field_names(struct: type[msgspec.Struct]) -> list[str]:
     """Every key a recipe may hold, at any depth."""
-    nested = (
-        Input,
-        UrlList,
-        Chain,
-        Source,
-        Text,
-        FilterRules,
-        LanguageRules,
-        Block,
-        Duplicates,
-        Validation,
-        Tokens,
-    )
+    texts = (Text, FilterRules, LanguageRules, Block)
+    nested = (Input, UrlList, Chain, Source, *texts, Duplicates, Validation, Tokens)
     return [name for kind in (struct, *nested) for name in kind.__struct_fields__]
 
 
@@ -385,7 +374,8 @@ def _wrong_crawls(recipe: Recipe) -> Iterator[tuple[str, str]]:
     for entry in recipe.input:
         if entry.until and crawl_time(entry.until) != entry.until:
             yield f"input `{entry.name}`: until is no second of UTC", 'write until = "2021-09-28T23:59:59Z"'
-        if entry.reader not in ONCE_PER_URL and (entry.once_per_url or entry.url_lists):
+        said = {entry.once_per_url, entry.url_lists} != {msgspec.UNSET}
+        if entry.reader not in ONCE_PER_URL and said:
             yield f"input `{entry.name}`: {entry.reader} knows no URL", "remove once_per_url and url_lists"
 
 
