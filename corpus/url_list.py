@@ -29,8 +29,9 @@ from corpus.url import KEY_BYTES, canonical_url, host_of, url_key
 URL_LIST_VERSION: Final = 1
 """Raised with every change of how a list is read or which URLs it names."""
 
-_DOMAIN = re.compile(rb"[^\s/?#@<>]+")
-_PAGE = re.compile(rb"[^\s<>]+")
+# Lines of a hosts file or of an ad blocker's list are neither: taken as one of the two they would name nothing.
+_DOMAIN = re.compile(rb"[^\s/?#@<>|^*!,;]+")
+_PAGE = re.compile(rb"(?=[^/?]*[/?])[^\s<>|@*!][^\s<>]*")
 _MAX_HOST_BYTES = 255  # RFC 1035, section 2.3.4: a longer one is no domain, and lies in none
 
 
@@ -75,7 +76,7 @@ def load_url_list(where: str, sha256: str) -> NDArray[np.bytes_]:
 
 def _entry(line: bytes, where: str) -> bytes:
     """A line as it is compared: a domain, or a canonical URL, with `//` before it where it names no scheme."""
-    if _DOMAIN.fullmatch(line) and b"://" not in line:
+    if _DOMAIN.fullmatch(line):
         return line.lower().removesuffix(b".")
     if not _PAGE.fullmatch(line):
         raise SourceError(

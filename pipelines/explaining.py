@@ -1,7 +1,7 @@
 """Why a document is in a corpus or not: its ledger row in words, and those of the documents it lost to.
 
-A document that lost may have lost to one that lost in its turn: the first page of a URL may hold the text of another.
-The rows are followed to the one that stayed.
+A document that lost may have lost to one that lost in its turn: the first page of a URL may hold the text of
+another. The rows are followed to the one that stayed.
 """
 
 from __future__ import annotations
@@ -136,11 +136,11 @@ def _in_words(manifest: Manifest, row: Columns, facts: dict[str, str]) -> Verdic
         words += f" of {via}: {row['inter'][0]:,} of {row['union'][0]:,} shingles are shared"
     elif drop >= Drop.EXACT_DUPLICATE:
         words += f" of {winner}"
-    address = (int(row[name][0]) for name in ("record", "offset", "raw_bytes"))
+    record, offset, raw_bytes = (int(row[name][0]) for name in ("record", "offset", "raw_bytes"))
     return Verdict(
         doc_id=row["doc_id"][0].tobytes().hex(),
         source=names[int(row["source"][0])],
-        record=(manifest.blobs[int(row["blob"][0])].path, *address),
+        record=(manifest.blobs[int(row["blob"][0])].path, record, offset, raw_bytes),
         facts=facts,
         drop=drop,
         words=words,
