@@ -2,7 +2,7 @@
 
 python pipelines/audit.py verify build/refs/sample/1.0.0
 python pipelines/audit.py trace build/refs/sample/1.0.0 wikipedia-00000:1000 --data data/sample
-python pipelines/audit.py explain build/refs/sample/1.0.0 pile/train/02.jsonl.zst:7
+python pipelines/audit.py explain build/refs/sample/1.0.0 pile/train/02.jsonl.zst:2203
 """
 
 from __future__ import annotations
