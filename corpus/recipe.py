@@ -19,7 +19,9 @@ import rfc8785
 from corpus.errors import RecipeError
 from corpus.filters import FilterRules
 from corpus.language import LanguageRules
+from corpus.readers.crawl_time import crawl_time
 from corpus.strict_toml import convert, read_tree
+from corpus.url_list import UrlList
 
 OnDamage = Literal["stop", "keep-what-was-read"]
 ReaderName = Literal[
@@ -41,6 +43,9 @@ ReaderName = Literal[
     "wet",
     "wikipedia",
 ]
+
+ONCE_PER_URL = {"cc-news": True, "news-please": True, "news-please-lines": True, "wet": False}
+"""The readers that know a record's URL, and whether by default a page of theirs is kept once."""
 
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -70,7 +75,9 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         chain: For Reddit alone.
         lines_per_document: For BookCorpus alone: its lines know no book (unpublished: our choice).
         extractor: For CC-News alone: the library that makes text of HTML.
-        until: For CC-News alone: the last second of crawl time (OPT section 2.3: "through September 28, 2021").
+        until: For CC-News and news-please: the last second of crawl time (OPT: "through September 28, 2021").
+        once_per_url: For `ONCE_PER_URL`: whether only the first page of a URL stays, among inputs that ask for it.
+        url_lists: For the same readers: what these lists name is dropped.
     """
 
     name: str
@@ -83,6 +90,20 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     lines_per_document: int = 512
     extractor: Literal["resiliparse", "trafilatura"] = "resiliparse"
     until: str = "2021-09-28T23:59:59Z"
+    once_per_url: bool | msgspec.UnsetType = msgspec.UNSET
+    url_lists: tuple[UrlList, ...] | msgspec.UnsetType = msgspec.UNSET
+
+    def resolved(self) -> Input:
+        """The input with its reader's own defaults; a reader that knows no URL has no key for them."""
+        if self.reader not in ONCE_PER_URL:
+            return self
+        once = ONCE_PER_URL[self.reader] if self.once_per_url is msgspec.UNSET else self.once_per_url
+        return msgspec.structs.replace(self, once_per_url=once, url_lists=self.url_lists or ())
+
+    def naming(self) -> Input:
+        """The input with its lists named, not located."""
+        lists = tuple(msgspec.structs.replace(found, path="") for found in self.url_lists or ())
+        return msgspec.structs.replace(self, url_lists=lists or self.url_lists)
 
 
 class Block(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -199,8 +220,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return next(s.text or self.text for s in self.source if s.name == source)
 
     def naming(self, vocabulary: str) -> Recipe:
-        """The recipe with its vocabulary named, not located: where a file lies is no part of a corpus."""
-        return msgspec.structs.replace(self, tokens=msgspec.structs.replace(self.tokens, vocabulary=vocabulary))
+        """The recipe with its files named, not located: where a file lies is no part of a corpus."""
+        tokens = msgspec.structs.replace(self.tokens, vocabulary=vocabulary)
+        return msgspec.structs.replace(self, tokens=tokens, input=tuple(entry.naming() for entry in self.input))
 
     def canonical(self) -> dict[str, Any]:
         """The resolved recipe as plain JSON values: what the manifest holds."""
@@ -222,7 +244,7 @@ def load_recipe(path: str, overrides: tuple[str, ...] = ()) -> Recipe:
         _apply(tree, override)
     recipe = convert(tree, Recipe, path, "recipe")
     _check(recipe, path)
-    return recipe
+    return msgspec.structs.replace(recipe, input=tuple(entry.resolved() for entry in recipe.input))
 
 
 def _apply(tree: dict[str, Any], override: str) -> None:
@@ -271,6 +293,7 @@ def _check(recipe: Recipe, path: str) -> None:
         *_wrong_names(recipe),
         *_wrong_sources(recipe),
         *_wrong_reddit(recipe),
+        *_wrong_crawls(recipe),
         *_wrong_values(recipe),
     ):
         raise RecipeError(what, where=path, remedy=remedy)
@@ -310,6 +333,15 @@ def _wrong_reddit(recipe: Recipe) -> Iterator[tuple[str, str]]:
     for entry in reddit:
         if list(entry.sources) != ["*"]:
             yield f"input `{entry.name}`: a chain has no label", 'write sources = { "*" = "reddit" }'
+
+
+def _wrong_crawls(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    for entry in recipe.input:
+        if entry.until and crawl_time(entry.until) != entry.until:
+            yield f"input `{entry.name}`: until is no second of UTC", 'write until = "2021-09-28T23:59:59Z"'
+        said = {entry.once_per_url, entry.url_lists} != {msgspec.UNSET}
+        if entry.reader not in ONCE_PER_URL and said:
+            yield f"input `{entry.name}`: {entry.reader} knows no URL", "remove once_per_url and url_lists"
 
 
 def _wrong_values(recipe: Recipe) -> Iterator[tuple[str, str]]:

@@ -16,6 +16,7 @@ import rfc8785
 from corpus import storage
 from corpus.errors import RecipeError, SourceError
 from corpus.recipe import Recipe
+from corpus.url_list import load_url_list
 
 PINS_SCHEMA = "tokentrail/pins/1"
 
@@ -74,6 +75,20 @@ def find_blobs(recipe: Recipe, data: str) -> tuple[Blob, ...]:
         claimed = sorted(path for path, name in found.items() if name == entry.name)
         blobs += [Blob(entry.name, path, listed[path]) for path in claimed]
     return tuple(blobs)
+
+
+def find_url_lists(recipe: Recipe, data: str) -> dict[str, str]:
+    """Where each of the recipe's URL lists lies, by its sha256; every one is read and proved.
+
+    Raises:
+        SourceError: One is missing, is another than the recipe names, or cannot be read.
+    """
+    found = {}
+    for entry in recipe.input:
+        for pinned in entry.url_lists or ():
+            found[pinned.sha256] = storage.join(data, pinned.path)
+            load_url_list(found[pinned.sha256], pinned.sha256)
+    return found
 
 
 def _matches(path: str, pattern: str) -> bool:

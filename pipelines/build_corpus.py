@@ -135,7 +135,7 @@ def build(options: argparse.Namespace) -> None:
     vocabulary_file = recipe.tokens.vocabulary
 
     from corpus.encoders import best_encoder
-    from corpus.source import check_pins, read_pins
+    from corpus.source import check_pins, find_url_lists, read_pins
     from corpus.tokenizer import load_vocabulary
     from pipelines import seal, stages
     from pipelines.driver import Driver
@@ -149,12 +149,13 @@ def build(options: argparse.Namespace) -> None:
     encoder = best_encoder() if options.encoder == "auto" else options.encoder
     shared_encoder(encoder)  # a wrong name is an error before anything is spent
     describe([recipe.text_of(source.name) for source in recipe.source])  # so is a library that is missing
+    url_lists = find_url_lists(recipe, options.data)  # and a list that is not the one the recipe names
     progress = Progress()
     started = time.time()
     with lease(options.out), LocalEngine(options.workers, progress.tick) as engine:
         driver = Driver(engine, progress)
         recipe = recipe.naming(load_vocabulary(vocabulary_file).name)
-        job = stages.Build(recipe, options.data, options.out, vocabulary_file, encoder, driver)
+        job = stages.Build(recipe, options.data, options.out, vocabulary_file, encoder, driver, url_lists)
         pins = read_pins(lock)
         blobs = check_pins(found, pins, lock) if pins else stages.pin_blobs(job, found)
         vocabulary = stages.run(job, blobs)

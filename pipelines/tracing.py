@@ -28,7 +28,7 @@ from corpus.readers.tar import untar
 from corpus.recipe import Input
 from corpus.shard import Shard
 from corpus.table import Columns, concat, take
-from pipelines.steps.blocks import COMMENTS, FACTS, ROWS, Blocks
+from pipelines.steps.blocks import COMMENTS, ROWS, Blocks
 from pipelines.steps.reading import read_line_batches
 
 _VOCABULARY = "map-00000-vocabulary.arrow"
@@ -112,7 +112,7 @@ def trace(ref: str, address: str, data: str | None) -> Trace:
         source=(source.name, source.title, source.licence),
         rules={name: int(row[name][0]) for name in measured},
         text=_text(blocks, placed),
-        facts=_facts(blocks, placed),
+        facts=known_facts(blocks, placed.block, placed.row),
         records=records,
         proved=proved,
     )
@@ -135,12 +135,10 @@ def _text(blocks: Blocks, placed: Placed) -> bytes:
     )
 
 
-def _facts(blocks: Blocks, placed: Placed) -> dict[str, str]:
-    try:
-        facts = concat(read_part(blocks.rows[placed.block].removesuffix(ROWS) + FACTS))
-    except SourceError:
-        return {}  # A block has this part only where its formats know something.
-    rows = np.flatnonzero(facts["row"] == placed.row)
+def known_facts(blocks: Blocks, block: int, row: int) -> dict[str, str]:
+    """What is known of a document beside its text: url, date, ...; nothing where its format knows nothing."""
+    facts = blocks.read_facts(block)
+    rows = np.flatnonzero(facts["row"] == row) if facts else np.zeros(0, np.intp)
     if not len(rows):
         return {}
     named = {name: column[int(rows[0])].decode() for name, column in facts.items() if name != "row"}
@@ -217,17 +215,17 @@ def describe(found: Trace, address: str) -> str:
     name, title, licence = found.source
     values = ", ".join(f"{label.replace('_', ' ')} {value}" for label, value in found.rules.items())
     lines = [
-        f"token      {address}: id {token}, {_shown(token_bytes, 40)}",
+        f"token      {address}: id {token}, {shown(token_bytes, 40)}",
         f"document   {found.placed.doc_id}, number {found.placed.number} of its shard, tokens "
         f"{found.placed.first_token}..{found.placed.first_token + found.placed.tokens - 1}",
         f"text       {len(found.text):,} bytes; the token stands at byte {before:,}: "
-        f"{_shown(found.text[max(0, before - 60) : before + 60], 200)}",
+        f"{shown(found.text[max(0, before - 60) : before + 60], 200)}",
         f"measured   {values}",
         f"source     {name} ({title or 'no title'}), licence {licence}",
     ]
     if found.facts:
         lines.append(
-            "known      " + ", ".join(f"{name} {_shown(v.encode(), 120)}" for name, v in found.facts.items())
+            "known      " + ", ".join(f"{name} {shown(v.encode(), 120)}" for name, v in found.facts.items())
         )
     for record in found.records[:20]:
         lines.append(
@@ -235,7 +233,7 @@ def describe(found: Trace, address: str) -> str:
             f"{record.raw_bytes:,} bytes at {record.offset:,} of its uncompressed stream"
         )
         if record.raw is not None:
-            lines.append(f"           {_shown(record.raw, 160)}")
+            lines.append(f"           {shown(record.raw, 160)}")
     if len(found.records) > 20:
         lines.append(f"           and {len(found.records) - 20:,} more comments of the chain")
     lines.append(
@@ -248,6 +246,7 @@ def describe(found: Trace, address: str) -> str:
     return "\n".join(lines)
 
 
-def _shown(data: bytes, limit: int) -> str:
+def shown(data: bytes, limit: int) -> str:
+    """Bytes as a person may see them, cut short and without control characters."""
     text = data.decode("utf-8", "replace")
     return repr(text[:limit]) + (" ..." if len(text) > limit else "")

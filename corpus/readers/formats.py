@@ -69,9 +69,14 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
             ),
             is_lines=True,
         ),
-        "news-please": Format(lambda entry, chunks, limit: read_news_please_file(chunks, max_record_bytes=limit)),
+        "news-please": Format(
+            lambda entry, chunks, limit: read_news_please_file(chunks, until=entry.until, max_record_bytes=limit),
+            version=lambda entry: "2",
+        ),
         "news-please-lines": Format(
-            lambda entry, chunks, limit: read_news_please(_lines(chunks, limit)), is_lines=True
+            lambda entry, chunks, limit: read_news_please(_lines(chunks, limit), until=entry.until),
+            is_lines=True,
+            version=lambda entry: "2",
         ),
         "open-subtitles": Format(lambda entry, chunks, limit: read_open_subtitles(chunks, max_record_bytes=limit)),
         "pile": Format(lambda entry, chunks, limit: read_pile(_lines(chunks, limit)), is_lines=True),

@@ -36,29 +36,41 @@ ROWS, TEXT, COMMENTS, FACTS = ".rows.arrow", ".text.arrow", ".comments.arrow", "
 
 @dataclass(frozen=True)
 class Blocks:
-    """Every block of a build, in order, and how exchanges by block group them."""
+    """Every block of a build, in order, and how exchanges by block group them.
+
+    Attributes:
+        facts: The part that holds each block's facts; "" where its formats know nothing.
+    """
 
     rows: tuple[str, ...]
     text: tuple[str, ...]
+    facts: tuple[str, ...]
 
     @classmethod
     def of(cls, stages: Sequence[Sealed]) -> Blocks:
         """The blocks that these stages wrote, in the order of stages and names."""
-        rows = [url for stage in stages for url in stage.urls(ROWS)]
-        text = [url for stage in stages for url in stage.urls(TEXT)]
-        return cls(tuple(rows), tuple(text))
+        return cls._named([url for stage in stages for url in stage.urls(".arrow")])
 
     @classmethod
     def sealed_in(cls, store: str, manifest: Manifest) -> Blocks:
         """The blocks of a sealed corpus, numbered as its build numbered them."""
-        found: dict[str, list[str]] = {ROWS: [], TEXT: []}
+        urls: list[str] = []
         for stage in manifest.stages:
-            folder = manifest.stage_folder(store, stage.name)
-            for part in stage.parts if stage.name in BLOCK_STAGES else ():
-                for ending, urls in found.items():
-                    if part.name.endswith(ending):
-                        urls.append(storage.join(folder, part.name))
-        return cls(tuple(found[ROWS]), tuple(found[TEXT]))
+            if stage.name in BLOCK_STAGES:
+                folder = manifest.stage_folder(store, stage.name)
+                urls += [storage.join(folder, part.name) for part in stage.parts]
+        return cls._named(urls)
+
+    @classmethod
+    def _named(cls, parts: Sequence[str]) -> Blocks:
+        rows = [url for url in parts if url.endswith(ROWS)]
+        known = {url for url in parts if url.endswith(FACTS)}
+        facts = [url.removesuffix(ROWS) + FACTS for url in rows]
+        return cls(
+            rows=tuple(rows),
+            text=tuple(url for url in parts if url.endswith(TEXT)),
+            facts=tuple(url if url in known else "" for url in facts),
+        )
 
     @property
     def group_size(self) -> int:
@@ -82,6 +94,10 @@ class Blocks:
     def read_rows(self, block: int, columns: Sequence[str] | None = None) -> Columns:
         """The rows part of a block, whole."""
         return concat(read_part(self.rows[block], columns))
+
+    def read_facts(self, block: int, columns: Sequence[str] | None = None) -> Columns:
+        """What a crawl knows of a block's records, `row` beside it; no columns where its formats know nothing."""
+        return concat(read_part(self.facts[block], columns)) if self.facts[block] else {}
 
     def read_text(self, block: int) -> Iterator[tuple[NDArray[np.int32], Texts]]:
         """The texts of a block in batches: (row numbers, texts)."""

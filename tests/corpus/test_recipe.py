@@ -48,6 +48,22 @@ def test_defaults_are_part_of_the_digest_and_comments_are_not(tmp_path: Path) ->
     assert load(tmp_path, SMALL, "duplicates.threshold_percent=94").digest() != plain.digest()
 
 
+def test_what_a_reader_asks_of_urls_is_resolved_and_where_a_list_lies_is_no_identity(tmp_path: Path) -> None:
+    assert "once_per_url" not in load(tmp_path, SMALL).canonical()["input"][0]
+    crawl = SMALL.replace("jsonl", "cc-news", 1)
+    plain = load(tmp_path, crawl)
+    assert (plain.input[0].once_per_url, plain.input[0].url_lists) == (True, ())
+    assert load(tmp_path, crawl, "input.own.once_per_url=true").digest() == plain.digest()
+    assert load(tmp_path, crawl, "input.own.once_per_url=false").digest() != plain.digest()
+    listing = 'input.own.url_lists=[{path="%s",sha256="%s"}]'
+    here, there, other = (
+        load(tmp_path, crawl, listing % (path, digest * 64)).naming("gpt2")
+        for path, digest in (("here", "a"), ("there", "a"), ("there", "b"))
+    )
+    assert here.digest() == there.digest()
+    assert len({plain.digest(), here.digest(), other.digest()}) == 3
+
+
 def test_overrides_reach_any_key(tmp_path: Path) -> None:
     recipe = load(
         tmp_path,
@@ -76,6 +92,10 @@ def test_overrides_reach_any_key(tmp_path: Path) -> None:
         (("[[source]]", "[[source]]\nname = \"idle\"\n[[source]]"), "no input gives records to source `idle`"),
         (("\"jsonl\"", "\"reddit\"\nchain = { longest = \"words\" }"), "longest"),
         (("name = \"small\"", "name = small"), "not TOML"),
+        (("\"jsonl\"", "\"jsonl\"\nonce_per_url = false"), "jsonl knows no URL"),
+        (("\"jsonl\"", "\"cc-news\"\nonce_per_urls = true"), "did you mean `once_per_url`"),
+        (("\"jsonl\"", "\"cc-news\"\nurl_lists = [{ path = \"a\", sha = \"b\" }]"), "did you mean `sha256`"),
+        (("\"jsonl\"", "\"cc-news\"\nuntil = \"2021-09-28\""), "until is no second of UTC"),
     ],
 )  # fmt: skip
 def test_mistakes_are_named(tmp_path: Path, change: tuple[str, str], words: str) -> None:

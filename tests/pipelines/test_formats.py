@@ -10,6 +10,7 @@ import random
 import tarfile
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -19,10 +20,12 @@ from raw_data import prose
 
 from corpus.manifest import load_manifest, read_ref
 from corpus.readers.formats import FORMATS
+from corpus.recipe import ONCE_PER_URL
+from pipelines.steps.blocks import Blocks
 from pipelines.tracing import trace
 
 DRAW = random.Random(7)
-PAGE = "https://example.org/a"
+PAGE, OTHER = "https://example.org/a", "https://example.org/b"
 LATIN_1 = b"Title: X\r\nCharacter set encoding: ISO-8859-1\r\n\r\ncaf\xe9 "
 
 
@@ -63,8 +66,9 @@ def files() -> dict[str, tuple[str, bytes]]:
     pq.write_table(pa.table({"text": [text["parquet"]]}), table)
     line = {name: json.dumps({"text": text[name]}).encode() + b"\n" for name in ("jsonl", "tar")}
     pile = json.dumps({"text": text["pile"], "meta": {"pile_set_name": "Pile-CC"}}).encode() + b"\n"
-    article = json.dumps({"title": "A title", "maintext": text["news-please"], "url": PAGE}).encode()
-    articles = json.dumps({"title": None, "maintext": text["news-please-lines"]}).encode() + b"\n"
+    fetched = {"date_download": "2020-01-02 03:04:05+00:00"}
+    article = json.dumps({"title": "A title", "maintext": text["news-please"], "url": OTHER, **fetched}).encode()
+    articles = json.dumps({"title": None, "maintext": text["news-please-lines"], **fetched}).encode() + b"\n"
     film = f'<?xml version="1.0"?>\n<document><s id="1">{text["open-subtitles"]}</s></document>'
     wiki = (
         "<mediawiki>\n  <page>\n    <title>Name</title><ns>0</ns><id>1</id><revision><id>2</id>"
@@ -135,8 +139,25 @@ def test_a_token_of_every_format_is_traced_to_its_record(built: tuple[Path, Path
 
 
 def test_what_a_crawl_knows_of_a_page_is_kept(built: tuple[Path, Path]) -> None:
-    for name in ("cc-news", "wet", "news-please"):
+    for name, url in {"cc-news": PAGE, "wet": PAGE, "news-please": OTHER}.items():
         found = trace(str(built[1] / "refs/formats/1"), f"{name}-00000:0", None)
-        assert found.facts["url"] == PAGE
-    assert found.facts == {"url": PAGE}
+        assert found.facts == {"url": url, "date": "2020-01-02T03:04:05Z"}
+
+
+def test_the_readers_that_know_a_url_are_those_that_can_be_asked_for_one_page_of_it(
+    built: tuple[Path, Path],
+) -> None:
+    store, digest = read_ref(str(built[1] / "refs/formats/1"))
+    manifest = load_manifest(store, digest)
+    blocks = Blocks.sealed_in(store, manifest)
+    known = set()
+    for block in range(len(blocks.rows)):
+        facts, rows = blocks.read_facts(block), blocks.read_rows(block, ["blob"])
+        known |= {manifest.blobs[rows["blob"][row]].input for row in facts.get("row", ())}
+    assert known == set(ONCE_PER_URL)
+    resolved = {entry.name: entry.once_per_url for entry in manifest.recipe.input}
+    assert {name: once for name, once in resolved.items() if once is not msgspec.UNSET} == ONCE_PER_URL
+
+
+def test_what_no_crawl_gave_has_no_facts(built: tuple[Path, Path]) -> None:
     assert trace(str(built[1] / "refs/formats/1"), "text-00000:0", None).facts == {}

@@ -102,7 +102,7 @@ def costs(stream: bytes, articles: bytes, texts: list[bytes]) -> list[tuple[obje
         (
             "news-please lines",
             articles,
-            lambda: drain(read_news_please(read_lines(chunks(articles)))),
+            lambda: drain(read_news_please(read_lines(chunks(articles)), until="")),
             "orjson, a line each",
             lambda: [orjson.loads(line) for line in articles.split(b"\n") if line],
         ),

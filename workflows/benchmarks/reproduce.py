@@ -4,8 +4,8 @@
 
 Each build runs in a store of its own: other workers, encoder, hash seed, time zone, locale, folder; the system
 listing folders backwards; a build killed in mid stage and started again. Every digest must be that of the first.
-Writes the section "reproduce <recipe>" of RESULTS.md with the balance of every source: its raw bytes are markup, what
-was trimmed, what was dropped and its text, to the byte. Exits 1 where a digest differs.
+Writes the section "reproduce <recipe>" of RESULTS.md with the balance of every source: raw bytes are markup, what
+was trimmed, what was dropped, and text, to the byte. Exits 1 where a digest differs.
 """
 
 from __future__ import annotations
