@@ -10,7 +10,7 @@ import difflib
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, cast
 
 import msgspec
@@ -218,6 +218,39 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def text_of(self, source: str) -> Text:
         """The treatment of a source's text."""
         return next(s.text or self.text for s in self.source if s.name == source)
+
+    def without(self, left_out: Sequence[str]) -> Recipe:
+        """The recipe of the union without some sources, which its version then says: `1.0.0+without.stories`.
+
+        Inputs that fed nothing else go with them; of the others' files those records are not chosen.
+
+        Raises:
+            RecipeError: It has no such source, or no other.
+        """
+        known = [source.name for source in self.source]
+        for name in left_out:
+            if name not in known:
+                near = (difflib.get_close_matches(name, known, n=1) or [", ".join(known)])[0]
+                raise RecipeError(
+                    f"the recipe has no source `{name}`", where=f"--without {name}", remedy=f"choose: {near}"
+                )
+        gone = [name for name in known if name in left_out]
+        if len(gone) == len(known):
+            raise RecipeError("nothing would be left", where="--without", remedy="leave a source in")
+        if not gone:
+            return self
+        fed = (
+            msgspec.structs.replace(
+                entry, sources={label: name for label, name in entry.sources.items() if name not in gone}
+            )
+            for entry in self.input
+        )
+        return msgspec.structs.replace(
+            self,
+            version=f"{self.version}{'.' if '+' in self.version else '+'}without.{'.'.join(gone)}",
+            input=tuple(entry for entry in fed if entry.sources),
+            source=tuple(source for source in self.source if source.name not in gone),
+        )
 
     def naming(self, vocabulary: str) -> Recipe:
         """The recipe with its files named, not located: where a file lies is no part of a corpus."""

@@ -8,6 +8,7 @@ python pipelines/audit.py explain build/refs/sample/1.0.0 pile/train/02.jsonl.zs
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,6 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(error, file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:  # who read along has gone: `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         return 130
 

@@ -1,6 +1,7 @@
 """The command line that builds a corpus: from raw files to a sealed, verified manifest.
 
     python pipelines/build_corpus.py --recipe workflows/recipes/sample.toml --data data/sample --out build
+    python pipelines/build_corpus.py --recipe workflows/recipes/opt.toml --data data --dry-run
     python pipelines/build_corpus.py sources --recipe workflows/recipes/sample.toml --data data/sample --pin
     python pipelines/build_corpus.py sources --recipe workflows/recipes/opt.toml --mirror data --rate 10MB
 
@@ -25,9 +26,11 @@ from corpus.errors import RecipeError, TokentrailError
 
 if TYPE_CHECKING:
     from corpus.recipe import Recipe
-    from corpus.source import Blob
+    from corpus.source import Found
+    from corpus.source_catalogue import Catalogue
 
 RUNNERS = ("local",)
+CATALOGUE = Path(__file__).resolve().parents[1] / "workflows" / "recipes" / "catalogue.toml"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="build_corpus.py",
         description="Builds a corpus from a recipe: pins, reads, deduplicates, tokenizes, seals.",
-        epilog="`build_corpus.py sources --recipe R --data DIR [--pin]` lists a recipe's inputs and locks them.",
+        epilog="`build_corpus.py sources --recipe R` says what a recipe's sources are and whether they are here.",
     )
     _common(top)
     top.add_argument("--out", default="build", help="the store, a folder or URL (default: build)")
@@ -44,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument(
         "--encoder", default="auto", help="tokenizers, fast, or auto: fast where installed; never changes a byte"
     )
+    top.add_argument("--dry-run", action="store_true", help="build nothing: expected sizes beside the paper's")
     return top
 
 
@@ -59,11 +63,6 @@ def sources_parser() -> argparse.ArgumentParser:
     doing.add_argument("--mirror", metavar="DIR", help="fetch what is public into this folder; --data is not read")
     top.add_argument("--only", nargs="+", default=[], metavar="SOURCE", help="fetch these sources alone")
     top.add_argument("--rate", metavar="SIZE", help="fetch no faster than this a second, for instance 10MB")
-    top.add_argument(
-        "--catalogue",
-        default="workflows/recipes/catalogue.toml",
-        help="what is known of sources (default: workflows/recipes/catalogue.toml)",
-    )
     return top
 
 
@@ -71,6 +70,10 @@ def _common(top: argparse.ArgumentParser) -> None:
     top.add_argument("--recipe", required=True, help="a recipe, for instance workflows/recipes/sample.toml")
     top.add_argument("--data", default="data", help="the folder or URL that holds the raw files (default: data)")
     top.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of the recipe")
+    top.add_argument(
+        "--without", nargs="+", default=[], metavar="SOURCE", help="leave sources out; the version says so"
+    )
+    top.add_argument("--catalogue", default=str(CATALOGUE), help="what is known of sources (default: ours)")
     top.add_argument("--pins", help="the lock of the inputs (default: the recipe's name with .pins.json)")
     top.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
@@ -91,6 +94,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(error, file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:  # who read along has gone: `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         print("interrupted: what is done is kept; start the same command again to go on", file=sys.stderr)
         return 130
@@ -101,19 +107,20 @@ def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _inputs(options: argparse.Namespace) -> tuple[Recipe, tuple[Blob, ...], str]:
-    """The recipe, its files as they lie there, and where their lock is."""
+def _inputs(options: argparse.Namespace) -> tuple[Recipe, str, Found, Catalogue]:
+    """The recipe, where the lock of its files is, the files there are, and what is known of its sources."""
     from corpus.source import find_blobs
+    from corpus.source_catalogue import load_catalogue
 
-    recipe, pins = _recipe(options)
-    return recipe, find_blobs(recipe, options.data), pins
+    recipe, lock = _recipe(options)
+    return recipe, lock, find_blobs(recipe, options.data), load_catalogue(options.catalogue)
 
 
 def _recipe(options: argparse.Namespace) -> tuple[Recipe, str]:
     """The recipe, and where the lock of its files is."""
     from corpus.recipe import load_recipe
 
-    recipe = load_recipe(options.recipe, tuple(options.set))
+    recipe = load_recipe(options.recipe, tuple(options.set)).without(options.without)
     return recipe, options.pins or str(Path(options.recipe).with_suffix(".pins.json"))
 
 
@@ -131,8 +138,16 @@ def build(options: argparse.Namespace) -> None:
         )
     if options.workers < 1:
         raise RecipeError("a build needs a worker", where=f"--workers {options.workers}", remedy="give 1 or more")
-    recipe, found, lock = _inputs(options)
+    recipe, lock, found, catalogue = _inputs(options)
     vocabulary_file = recipe.tokens.vocabulary
+
+    from pipelines.reconciliation import reconciliation
+    from pipelines.source_tables import require_files
+
+    if options.dry_run:
+        print(reconciliation(recipe, found, catalogue))
+        return
+    require_files(found, recipe, options.data, catalogue)
 
     from corpus.encoders import best_encoder
     from corpus.source import check_pins, find_url_lists, read_pins
@@ -157,7 +172,7 @@ def build(options: argparse.Namespace) -> None:
         recipe = recipe.naming(load_vocabulary(vocabulary_file).name)
         job = stages.Build(recipe, options.data, options.out, vocabulary_file, encoder, driver, url_lists)
         pins = read_pins(lock)
-        blobs = check_pins(found, pins, lock) if pins else stages.pin_blobs(job, found)
+        blobs = check_pins(found.blobs, pins, lock) if pins else stages.pin_blobs(job, found.blobs)
         vocabulary = stages.run(job, blobs)
         manifest = seal.manifest_of(recipe, blobs, driver.sealed, vocabulary)
         run = {
@@ -175,7 +190,7 @@ def build(options: argparse.Namespace) -> None:
 
 
 def sources(options: argparse.Namespace) -> None:
-    """Lists a recipe's sources and files; with --pin, locks the files; with --mirror, fetches what is public.
+    """Says what a recipe's sources are and which are here; --pin locks the files, --mirror fetches what is public.
 
     Raises:
         TokentrailError: The recipe is wrong, or a file is missing or unreadable.
@@ -189,18 +204,19 @@ def sources(options: argparse.Namespace) -> None:
     from corpus import storage
     from corpus.part import blob_digest
     from corpus.source import blob_url, encode_pins, read_pins
-    from pipelines.summary import sources_table
+    from pipelines.source_tables import require_files, sources_table
 
-    recipe, blobs, lock = _inputs(options)
+    recipe, lock, found, catalogue = _inputs(options)
     if options.pin:
-        hashed = []
+        require_files(found, recipe, options.data, catalogue)
+        blobs, hashed = found.blobs, []
         for number, blob in enumerate(blobs, start=1):
             digest, size = blob_digest(blob_url(options.data, blob))
             print(f"[{number}/{len(blobs)}] {digest[:16]} {blob.path}", file=sys.stderr)
             hashed.append(msgspec.structs.replace(blob, sha256=digest, size=size))
         storage.remove(lock)
         storage.publish(lock, encode_pins(recipe, tuple(hashed)))
-    print(sources_table(recipe, blobs, read_pins(lock), lock))
+    print(sources_table(recipe, found, read_pins(lock), lock, catalogue))
 
 
 def _mirror(options: argparse.Namespace) -> None:

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from corpus.drops import Drop
 from corpus.manifest import Manifest
 from corpus.minhash import recall
-from corpus.recipe import Recipe
-from corpus.source import Blob, Pins
 from pipelines.progress import megabytes
 
 # OPT, arXiv 2205.01068, section 2.3: taking the longest chain "reduced the corpus by about 66%".
@@ -156,21 +154,3 @@ def _next(manifest: Manifest, store: str) -> str:
     if shard:
         lines.append(f"  python pipelines/audit.py trace {ref} {shard}:1000")
     return "\n".join(lines)
-
-
-def sources_table(recipe: Recipe, blobs: Sequence[Blob], pins: Pins | None, lock: str) -> str:
-    """What a recipe is made of: its sources, its files, and whether they are locked."""
-    rows = [[s.name, s.title, s.holder or "?", s.licence, s.status or "?"] for s in recipe.source]
-    pinned = {(blob.input, blob.path): blob.sha256 for blob in pins.blobs} if pins else {}
-    files = [
-        [blob.input, blob.path, megabytes(blob.size), pinned.get((blob.input, blob.path), "not pinned")[:16]]
-        for blob in blobs
-    ]
-    said = f"locked in {lock}" if pins else f"not locked: no {lock}; write it with --pin"
-    return "\n\n".join(
-        [
-            table(["source", "what it is", "holder", "licence", "status"], rows, left=5),
-            table(["input", "file", "size", "sha256"], files, left=2),
-            f"{len(blobs)} files, {megabytes(sum(blob.size for blob in blobs))}, {said}",
-        ]
-    )

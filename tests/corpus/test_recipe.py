@@ -30,15 +30,38 @@ def load(folder: Path, text: str, *overrides: str) -> Recipe:
     return load_recipe(str(path), overrides)
 
 
-@pytest.mark.parametrize("name", ["opt", "sample", "bulk", "every-format"])
+@pytest.mark.parametrize("name", ["opt", "opt-lawful", "sample", "bulk", "every-format"])
 def test_our_recipes_load(name: str) -> None:
     assert load_recipe(str(ROOT / f"workflows/recipes/{name}.toml")).name
 
 
 def test_the_sample_treats_text_as_opt_does() -> None:
     opt, sample = (load_recipe(str(ROOT / f"workflows/recipes/{name}.toml")) for name in ("opt", "sample"))
+    opt = opt.without(["bookcorpus", "stories", "ccnews"])
     assert [source.name for source in opt.source] == [source.name for source in sample.source]
     assert (opt.text, opt.duplicates, opt.input) == (sample.text, sample.duplicates, sample.input)
+
+
+def test_the_lawful_union_follows_the_papers_rules() -> None:
+    opt, lawful = (load_recipe(str(ROOT / f"workflows/recipes/{name}.toml")) for name in ("opt", "opt-lawful"))
+    assert (opt.text, opt.duplicates, opt.tokens) == (lawful.text, lawful.duplicates, lawful.tokens)
+    assert (opt.validation, opt.seed) == (lawful.validation, lawful.seed)
+    assert {entry.until for entry in opt.input if entry.reader == "cc-news"} == {"2021-09-28T23:59:59Z"}
+
+
+def test_a_union_without_a_source_says_so_in_its_version() -> None:
+    opt = load_recipe(str(ROOT / "workflows/recipes/opt.toml"))
+    less = opt.without(["stories", "wikipedia"])
+    assert less.version == "1.0.0+without.wikipedia.stories"
+    assert [entry.name for entry in less.input] == ["bookcorpus", "ccnews", "pile", "reddit"]
+    pile = next(entry for entry in less.input if entry.name == "pile")
+    assert "wikipedia" not in pile.sources.values() and len(pile.sources) == 7
+    assert less.without(["reddit"]).version == "1.0.0+without.wikipedia.stories.without.reddit"
+    assert opt.without([]) is opt
+    with pytest.raises(RecipeError, match="choose: stories"):
+        opt.without(["storys"])
+    with pytest.raises(RecipeError, match="nothing would be left"):
+        opt.without([source.name for source in opt.source])
 
 
 def test_defaults_are_part_of_the_digest_and_comments_are_not(tmp_path: Path) -> None:
@@ -109,7 +132,7 @@ def test_files_are_found_by_pattern_once_each_in_order(tmp_path: Path) -> None:
     for name in ("b.jsonl", "x/a.jsonl", "x/y/z.jsonl", "more/1.gz", "more/22.gz", "x/skip.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
-    blobs = find_blobs(load(tmp_path, SMALL), str(tmp_path))
+    blobs = find_blobs(load(tmp_path, SMALL), str(tmp_path)).blobs
     assert [blob.path for blob in blobs] == ["b.jsonl", "more/1.gz", "x/a.jsonl", "x/y/z.jsonl"]
     assert blobs[0].size == 7
 

@@ -166,7 +166,7 @@ def test_what_is_public_is_fetched_and_nothing_twice(mirror: Mirror) -> None:
 def test_its_own_files_are_no_input(mirror: Mirror) -> None:
     assert mirror.run().returncode == 0
     (mirror.out / ".books.tar.part").write_bytes(b"half")
-    found = find_blobs(load_recipe(str(mirror.folder / "own.toml")), str(mirror.out))
+    found = find_blobs(load_recipe(str(mirror.folder / "own.toml")), str(mirror.out)).blobs
     assert [blob.path for blob in found] == sorted(ALL)
 
 

@@ -1,0 +1,149 @@
+"""What a person is told of sources: the table, the reconciliation, and the error where a source is missing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Tiny, command, digest_of
+
+from corpus.recipe import Recipe, load_recipe
+from corpus.source import Blob, Found
+from corpus.source_catalogue import Catalogue, load_catalogue
+from pipelines.reconciliation import reconciliation
+
+ROOT = Path(__file__).resolve().parents[2]
+OPT = ROOT / "workflows/recipes/opt.toml"
+FILES = (
+    "pile/train/00.jsonl.zst",
+    "reddit/comments/RC_2005-12",
+    "roberta/bookcorpus/books_large_p1.txt",
+    "roberta/cc_stories/a.txt",
+)
+KNOWN = """
+[paper]
+text_bytes = { value = 1, source = "nobody" }
+tokens = { value = 1, source = "nobody" }
+"""
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    """Files that are only there, of all of OPT's inputs but the news."""
+    for name in FILES:
+        path = tmp_path / "raw" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x" * 1000)
+    return tmp_path / "raw"
+
+
+def paragraph(printed: str, name: str) -> list[str]:
+    return next(part for part in printed.split("\n\n") if part.splitlines()[0] == name).splitlines()
+
+
+def test_the_table_lists_what_is_here_and_what_is_not(raw: Path, tmp_path: Path) -> None:
+    done = command("build_corpus.py", "sources", "--recipe", OPT, "--data", raw, "--pins", tmp_path / "none")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[:5] == [
+        "source          status               raw    documents      text   tokens       here    size  pinned",
+        "--------------  ---------------  -------  -----------  --------  -------  ---------  ------  ------",
+        "wikipedia       withdrawn        unknown    6,033,151    6.8 GB    1.5B~    1 files  1.0 kB      no",
+        "gutenberg       withdrawn        unknown       28,602   11.7 GB    2.6B~    1 files  1.0 kB      no",
+        "uspto           withdrawn        unknown    5,883,037   24.6 GB    5.5B~    1 files  1.0 kB      no",
+    ]
+    assert "not found: input ccnews, `roberta/ccnews/crawl-data/CC-NEWS/**/*.warc.gz`" in done.stdout
+    assert paragraph(done.stdout, "reddit") == [
+        "reddit",
+        "  Pushshift Reddit, longest comment chains: of every thread the longest chain of comments",
+        "  holder: the comments' authors, and Reddit; licence NOASSERTION",
+        "    (https://redditinc.com/policies/data-api-terms)",
+        "  on request since 2023-05-01: Reddit cut Pushshift off; only approved moderators have access",
+        "    (https://www.reddit.com/r/pushshift/) [from memory, not looked up]",
+        "  no lawful substitute: Reddit's terms forbid training on it without a contract, whoever has the dumps",
+    ]
+    assert max(len(line) for line in done.stdout.splitlines() if str(tmp_path) not in line) <= 115
+
+
+def test_the_table_knows_pins(tiny: Tiny, tmp_path: Path) -> None:
+    lock = tmp_path / "lock.json"
+    said = ["sources", "--recipe", tiny.recipe, "--data", tiny.data, "--pins", lock]
+    assert "not locked" in command("build_corpus.py", *said).stdout
+    printed = command("build_corpus.py", *said, "--pin").stdout
+    assert f"locked in {lock}" in printed
+    assert "the catalogue does not know it" in printed
+    assert all(line.endswith("yes") for line in printed.splitlines()[2:] if line.startswith("wikipedia "))
+
+
+def test_a_missing_source_says_what_is_known_of_it_and_no_more(raw: Path, tmp_path: Path) -> None:
+    """The golden transcript of the error."""
+    done = command("build_corpus.py", "--recipe", OPT, "--data", raw, "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "error: no file matches `roberta/ccnews/crawl-data/CC-NEWS/**/*.warc.gz` of input `ccnews`: CCNews v2: "
+        "English news to 2021-09-28, never published: Facebook published neither it nor the first version; the "
+        "crawl that it was made of is public",
+        f"   at: {raw}",
+        "   do: name the folder with --data if you hold it; the lawful substitute is CC-News WARC to 2021-09-28 "
+        "(the same crawl, up to the same second, by other extractors); or build without: --without ccnews",
+    ]
+    assert not (tmp_path / "out").exists()
+
+
+def test_all_that_is_missing_is_named_at_once(tmp_path: Path) -> None:
+    done = command("build_corpus.py", "--recipe", OPT, "--without", "pile-cc", "--data", tmp_path)
+    assert done.returncode == 2
+    assert "also without files: stories, ccnews, pile, reddit" in done.stderr
+    assert "--without" not in done.stderr  # nothing would be left
+
+
+def test_the_reconciliation_names_the_rest_unknown(raw: Path) -> None:
+    """The golden transcript of the paper's whole."""
+    done = command("build_corpus.py", "--recipe", OPT, "--data", raw, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    rows = done.stdout.splitlines()
+    assert rows[2:3] + rows[7:8] + rows[13:17] == [
+        "wikipedia           1.0 kB         6.8 GB      0.9%    1.5B~",
+        "ccnews                 0 B        unknown            unknown",
+        "reddit              1.0 kB        unknown            unknown",
+        "known in all                     416.4 GB     52.1%   93.7B~",
+        "the paper                        800.0 GB    100.0%   180.0B",
+        "residual                         383.6 GB     47.9%   86.3B~",
+    ]
+    assert "The residual is unknown: what ccnews, reddit hold, which nobody published" in done.stdout
+
+
+def test_the_reconciliation_adds_up() -> None:
+    recipe, catalogue = _ours()
+    expected = [known.expected for known in map(catalogue.of, recipe.source) if known]
+    known = sum(each.text_bytes.value for each in expected if each.text_bytes)
+    said = reconciliation(recipe, Found((Blob("pile", "a", 1),), ()), catalogue)
+    assert f"{known / 1e9:.1f} GB" in said and f"{(800 * 10**9 - known) / 1e9:.1f} GB" in said
+
+
+def _ours() -> tuple[Recipe, Catalogue]:
+    return load_recipe(str(OPT)), load_catalogue(str(OPT.with_name("catalogue.toml")))
+
+
+def test_what_is_known_of_sources_is_no_part_of_a_corpus(tiny: Tiny, tmp_path: Path) -> None:
+    other = tmp_path / "catalogue.toml"
+    other.write_text(KNOWN)
+    done = command(
+        "build_corpus.py",
+        "--recipe",
+        tiny.recipe,
+        "--data",
+        tiny.data,
+        "--out",
+        tmp_path / "out",
+        "--catalogue",
+        other,
+    )
+    assert digest_of(done.stdout) == tiny.digest
+
+
+def test_a_reader_that_leaves_early_is_no_error(tiny: Tiny) -> None:
+    line = f"{sys.executable} {ROOT}/pipelines/build_corpus.py sources --recipe {OPT} --data {tiny.data} | head -1"
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
