@@ -10,8 +10,9 @@ import difflib
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, cast
 
 import msgspec
@@ -27,6 +28,7 @@ ReaderName = Literal[
     "cc-news",
     "dm-mathematics",
     "gutenberg",
+    "hacker-news",
     "jsonl",
     "news-please",
     "news-please-lines",
@@ -41,6 +43,10 @@ ReaderName = Literal[
     "wet",
     "wikipedia",
 ]
+
+
+DUMPS: Mapping[str, str] = MappingProxyType({"reddit": "a thread", "hacker-news": "a story"})
+"""The readers whose records are no documents by themselves, and what their records meet in."""
 
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -304,7 +310,7 @@ def _check(recipe: Recipe, path: str) -> None:
     for what, remedy in (
         *_wrong_names(recipe),
         *_wrong_sources(recipe),
-        *_wrong_reddit(recipe),
+        *_wrong_dumps(recipe),
         *_wrong_values(recipe),
     ):
         raise RecipeError(what, where=path, remedy=remedy)
@@ -334,16 +340,17 @@ def _wrong_sources(recipe: Recipe) -> Iterator[tuple[str, str]]:
             yield f"no input gives records to source `{name}`", "remove it, or name it in an input's `sources`"
 
 
-def _wrong_reddit(recipe: Recipe) -> Iterator[tuple[str, str]]:
-    reddit = [entry for entry in recipe.input if entry.reader == "reddit"]
-    if len(reddit) > 1:
-        yield (
-            "two inputs read Reddit",
-            "make them one: a thread lies in many months, and one rule chooses its chain",
-        )
-    for entry in reddit:
-        if list(entry.sources) != ["*"]:
-            yield f"input `{entry.name}`: a chain has no label", 'write sources = { "*" = "reddit" }'
+def _wrong_dumps(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    for reader, what in DUMPS.items():
+        found = [entry for entry in recipe.input if entry.reader == reader]
+        if len(found) > 1:
+            yield (
+                f"two inputs read {reader}",
+                f"make them one: {what} lies in many files, and one rule makes its document",
+            )
+        for entry in found:
+            if list(entry.sources) != ["*"]:
+                yield f"input `{entry.name}`: {what} has no label", f'write sources = {{ "*" = "{reader}" }}'
 
 
 def _wrong_values(recipe: Recipe) -> Iterator[tuple[str, str]]:

@@ -15,6 +15,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+VERSION = 1
+
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 

@@ -3,13 +3,14 @@
     pin                          files -> sha256
     documents                    files -> documents, normalised and judged
     threads, bodies, chains      Reddit's files -> the longest chain of each thread -> documents
+    items, roots, stories        Hacker News's files -> the story of each item -> a document per story
     exact                        one document per text
     signatures .. losers         near-duplicates: MinHash, every candidate verified, resolved once
     verdicts                     the ledger, and what is kept
     split, vocabulary, encode, layout, shards   validation, tokens, shards
 
 Each stage is a map over tasks, perhaps an exchange by key and a reduce per partition; the exchanges are, in order:
-thread, blob, thread | text digest, block, band key, block of b, block of a | block | shard. Tasks and partitions
+thread, blob, thread | story | text digest, block, band key, block of b, block of a | block | shard. Tasks and partitions
 are functions of the inputs alone: engines and workers cannot move a byte.
 """
 
@@ -22,16 +23,16 @@ from typing import Any
 import msgspec
 
 from corpus import duplicates as duplicates_rules
-from corpus import minhash, order, reddit_chains, shingles, tokenizer
+from corpus import minhash, order, reddit_chains, shingles, story_roots, tokenizer
 from corpus.encoders import behaviour_digest
 from corpus.errors import RecipeError
 from corpus.readers import reddit
 from corpus.readers.formats import format_version
-from corpus.recipe import Recipe
+from corpus.recipe import DUMPS, Recipe
 from corpus.source import Blob, blob_stamp
 from pipelines.driver import Driver
 from pipelines.stage import Sealed, Stage
-from pipelines.steps import documents, duplicates, pin, threads, tokens, treatment, verdicts
+from pipelines.steps import documents, dumps, duplicates, pin, stories, threads, tokens, treatment, verdicts
 from pipelines.steps.blocks import Blocks
 
 
@@ -74,7 +75,7 @@ def pin_blobs(build: Build, blobs: Sequence[Blob]) -> tuple[Blob, ...]:
 
 def run(build: Build, blobs: tuple[Blob, ...]) -> dict[str, Any]:
     """Every stage of the corpus, from pinned files to shards; gives what the manifest says of the vocabulary."""
-    read = [*read_documents(build, blobs), *read_reddit(build, blobs)]
+    read = [*read_documents(build, blobs), *read_reddit(build, blobs), *read_hacker_news(build, blobs)]
     blocks = Blocks.of(read)
     exact = one_per_text(build, read, blocks)
     losers = near_duplicates(build, read, blocks, exact)
@@ -95,8 +96,8 @@ def _reading_rules(recipe: Recipe, readers: Sequence[str]) -> dict[str, Any]:
     } | treatment.describe([recipe.text_of(source.name) for source in recipe.source])
 
 
-def _numbered(blobs: Sequence[Blob], recipe: Recipe, reddit_input: bool) -> list[int]:
-    chosen = {entry.name for entry in recipe.input if (entry.reader == "reddit") == reddit_input}
+def _numbered(blobs: Sequence[Blob], recipe: Recipe, readers: Sequence[str]) -> list[int]:
+    chosen = {entry.name for entry in recipe.input if entry.reader in readers}
     return [number for number, blob in enumerate(blobs) if blob.input in chosen]
 
 
@@ -105,12 +106,12 @@ def _identities(blobs: Sequence[Blob], numbers: Sequence[int]) -> list[str]:
 
 
 def read_documents(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
-    """Files of every input but Reddit become documents."""
-    numbers = _numbered(blobs, build.recipe, reddit_input=False)
+    """Files whose records are documents by themselves become documents."""
+    readers = [entry.reader for entry in build.recipe.input if entry.reader not in DUMPS]
+    numbers = _numbered(blobs, build.recipe, readers)
     if not numbers:
         return []
     tasks = documents.group_blobs(blobs, numbers)
-    readers = [entry.reader for entry in build.recipe.input if entry.reader != "reddit"]
     return [
         build.stage(
             "documents",
@@ -125,12 +126,11 @@ def read_documents(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
 
 def read_reddit(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
     """Reddit's comments become nodes, the longest chain of each thread is chosen, its bodies become a document."""
-    numbers = _numbered(blobs, build.recipe, reddit_input=True)
+    numbers = _numbered(blobs, build.recipe, ["reddit"])
     if not numbers:
         return []
-    job = threads.RedditJob(
-        build.data, build.recipe, blobs, tuple(numbers), threads.partitions_for(blobs, numbers)
-    )
+    partitions = dumps.partitions_for(blobs, numbers, threads.PARTITION_BYTES)
+    job = dumps.Dumps(build.data, build.recipe, blobs, tuple(numbers), partitions, "reddit")
     rules = _reading_rules(build.recipe, ["reddit"]) | {"chains": reddit_chains.VERSION, "posts": reddit.VERSION}
     nodes = build.stage(
         "threads",
@@ -165,6 +165,44 @@ def read_reddit(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
         reduce=threads.chains_reduce,
     )
     return [nodes, chains]
+
+
+def read_hacker_news(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
+    """Hacker News's items find their stories, and the items of a story become a document."""
+    numbers = _numbered(blobs, build.recipe, ["hacker-news"])
+    if not numbers:
+        return []
+    partitions = dumps.partitions_for(blobs, numbers, stories.PARTITION_BYTES)
+    job = dumps.Dumps(build.data, build.recipe, blobs, tuple(numbers), partitions, "hacker-news")
+    rules = _reading_rules(build.recipe, ["hacker-news"]) | {"roots": story_roots.VERSION}
+    items = build.stage(
+        "items",
+        rules=rules,
+        inputs=_identities(blobs, numbers),
+        job=job,
+        tasks=len(numbers),
+        map=stories.items_map,
+    )
+    links = items.facts("links.arrow")
+    roots = build.stage(
+        "roots",
+        rules=rules,
+        inputs=[items.digest],
+        job=stories.RootsJob(job, tuple(items.urls("links.arrow")), sum(part.rows for part in links)),
+        tasks=1,
+        map=stories.roots_map,
+    )
+    made = build.stage(
+        "stories",
+        rules=rules,
+        inputs=[roots.digest, *_identities(blobs, numbers)],
+        job=stories.StoriesJob(job, tuple(roots.urls("roots.arrow"))),
+        tasks=len(numbers),
+        map=stories.stories_map,
+        partitions=partitions,
+        reduce=stories.stories_reduce,
+    )
+    return [items, made]
 
 
 def one_per_text(build: Build, read: Sequence[Sealed], blocks: Blocks) -> Sealed:

@@ -176,9 +176,7 @@ def _chain(top: Item, tree: _Tree) -> Iterator[Item]:
     comment: Item | None = top
     while comment is not None:
         yield comment
-        comment = max(
-            tree.live_replies(comment), key=lambda reply: len(tree.replies(reply)), default=None
-        )
+        comment = max(tree.live_replies(comment), key=lambda reply: len(tree.replies(reply)), default=None)
 
 
 def _plain(html: str) -> str | Drop:
