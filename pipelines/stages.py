@@ -10,8 +10,8 @@
     split, vocabulary, encode, layout, shards   validation, tokens, shards
 
 Each stage is a map over tasks, perhaps an exchange by key and a reduce per partition; the exchanges are, in order:
-thread, blob, thread | story | text digest, block, band key, block of b, block of a | block | shard. Tasks and partitions
-are functions of the inputs alone: engines and workers cannot move a byte.
+thread, blob, thread | story | text digest, block, band key, block of b, block of a | block | shard. Tasks and
+partitions are functions of the inputs alone: engines and workers cannot move a byte.
 """
 
 from __future__ import annotations
@@ -129,8 +129,7 @@ def read_reddit(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
     numbers = _numbered(blobs, build.recipe, ["reddit"])
     if not numbers:
         return []
-    partitions = dumps.partitions_for(blobs, numbers, threads.PARTITION_BYTES)
-    job = dumps.Dumps(build.data, build.recipe, blobs, tuple(numbers), partitions, "reddit")
+    job = dumps.Dumps(build.data, build.recipe, blobs, tuple(numbers), "reddit", threads.PARTITION_BYTES)
     rules = _reading_rules(build.recipe, ["reddit"]) | {"chains": reddit_chains.VERSION, "posts": reddit.VERSION}
     nodes = build.stage(
         "threads",
@@ -172,8 +171,7 @@ def read_hacker_news(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
     numbers = _numbered(blobs, build.recipe, ["hacker-news"])
     if not numbers:
         return []
-    partitions = dumps.partitions_for(blobs, numbers, stories.PARTITION_BYTES)
-    job = dumps.Dumps(build.data, build.recipe, blobs, tuple(numbers), partitions, "hacker-news")
+    job = dumps.Dumps(build.data, build.recipe, blobs, tuple(numbers), "hacker-news", stories.PARTITION_BYTES)
     rules = _reading_rules(build.recipe, ["hacker-news"]) | {"roots": story_roots.VERSION}
     items = build.stage(
         "items",
@@ -199,7 +197,7 @@ def read_hacker_news(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
         job=stories.StoriesJob(job, tuple(roots.urls("roots.arrow"))),
         tasks=len(numbers),
         map=stories.stories_map,
-        partitions=partitions,
+        partitions=job.partitions,
         reduce=stories.stories_reduce,
     )
     return [items, made]

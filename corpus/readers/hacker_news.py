@@ -16,13 +16,14 @@ means to set others, on names that html2text does not read. Source: the rules of
 
 What a line is, whichever dump it is from:
 
-- An item has an `id` from 1 to 2**32 - 1; a `parent` in that range is the item it replies to. Null, an empty string
-  and 0 are absent. Integers may be strings (BigQuery) and flags 0 or 1 (ClickHouse).
+- An item has an `id` from 1 to 2**32 - 1; a `parent` in that range is the item it replies to. Null, 0 and an empty
+  text are absent. Integers may be strings (BigQuery) and flags 0 or 1 (ClickHouse).
 - An item's replies are those that its `kids` name and whose parent it is, in that order. Dumps made of tables hold
   no `kids`: of an item without them, the replies are the items whose parent it is, by id.
-- A comment is live if it has an author and a text and is neither dead nor deleted; what hangs below one that is not
-  live is not reached.
-- A story is taken if it is neither dead nor deleted, has a title, an author, a point, and a live comment at the top.
+- A comment is live if it has an author and a text and is neither dead nor deleted; what hangs below one that is
+  not live is not reached.
+- A story is taken if it is neither dead nor deleted and has a title, an author, a point and a live comment at the
+  top. It is not asked how many comments it says it has: a dump may hold it as it was before they came.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ from corpus.readers.json_struct import read_structs
 VERSION = 1
 
 MAX_COMMENT_CHARS = 2**15
-"""A story with a longer comment in it is `Drop.OVERSIZE_PAGE`: html2text takes time in the square of some, 17 seconds
-for line feeds of this length. Unpublished: our choice."""
+"""A story that shows a longer comment is `Drop.OVERSIZE_PAGE`: html2text takes time in the square of some, 17
+seconds for as many line feeds. Unpublished: our choice."""
 
 _BODY_WIDTH = 78  # html2text's default, named so that another release cannot move it
 
@@ -130,7 +131,7 @@ def chains_of(story: Item, items: Iterable[Item]) -> list[list[Item]]:
 
 
 def document_text(story: Item, chains: Sequence[Sequence[Item]]) -> str | Drop:
-    """The document of a story and its chains; `Drop.OVERSIZE_PAGE` or `BROKEN_PAGE` where a comment cannot be read.
+    """The document of a story and its chains; a `Drop` where html2text cannot be given a comment, or raises on it.
 
     Raises:
         RecipeError: html2text is not installed.
@@ -163,7 +164,7 @@ class _Tree:
 
     def replies(self, item: Item) -> Sequence[int]:
         """The ids that an item names, there or not; of one that names none, those that name it."""
-        return item.kids or self._below.get(item.id, ())
+        return item.kids if item.kids else self._below.get(item.id, ())
 
     def live_replies(self, item: Item) -> list[Item]:
         """Those that are there, live, and say themselves that they reply to it."""

@@ -30,13 +30,8 @@ BLOCK_TEXT_BYTES = 32 << 20  # unpublished: our choice; bounds what a task holds
 BATCH_TEXT_BYTES = 4 << 20  # design: kernels work on batches of 1-4 MB
 MAX_GROUPS = 4096  # partitions of an exchange by block; bounds the number of spill streams
 
-BLOCK_STAGES = (
-    "documents",
-    "threads",
-    "chains",
-    "items",
-    "stories",
-)  # the stages that write blocks, in their order
+# The stages that write blocks, in their order.
+BLOCK_STAGES = ("documents", "threads", "chains", "items", "stories")
 ROWS, TEXT, COMMENTS, FACTS = ".rows.arrow", ".text.arrow", ".comments.arrow", ".facts.arrow"
 
 

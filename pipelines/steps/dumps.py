@@ -21,29 +21,37 @@ from pipelines.steps.documents import ANY_LABEL, count_documents, judged, source
 
 @dataclass(frozen=True)
 class Dumps:
-    """The dumps of one input: which blobs, and how many ways their records are spread."""
+    """The dumps of one input.
+
+    Attributes:
+        data: The folder of the raw files.
+        blobs: All blobs of the build.
+        numbers: Which of them are the input's.
+        reader: The input's, by which it is found in the recipe; there is at most one, for a document has one rule.
+        partition_bytes: About how much of the files, as they lie on disk, meets in one partition.
+    """
 
     data: str
     recipe: Recipe
     blobs: tuple[Blob, ...]
     numbers: tuple[int, ...]
-    partitions: int
     reader: str
+    partition_bytes: int
 
     @property
     def entry(self) -> Input:
-        """The recipe's input; there is at most one of a reader, for a document has one rule."""
+        """The recipe's input."""
         return next(entry for entry in self.recipe.input if entry.reader == self.reader)
+
+    @property
+    def partitions(self) -> int:
+        """How many ways records are spread; a function of the files' sizes alone."""
+        return max(1, -(-sum(self.blobs[number].size for number in self.numbers) // self.partition_bytes))
 
     @property
     def source(self) -> int:
         """The number of the source that its documents belong to."""
         return source_numbers(self.recipe, self.entry)[ANY_LABEL]
-
-
-def partitions_for(blobs: Sequence[Blob], numbers: Sequence[int], partition_bytes: int) -> int:
-    """How many ways records are spread; a function of the files' sizes alone."""
-    return max(1, -(-sum(blobs[number].size for number in numbers) // partition_bytes))
 
 
 def spread(keys: NDArray[np.uint64], partitions: int) -> NDArray[np.int64]:

@@ -4,8 +4,8 @@
     roots     all links    -> the story of every line, in one task
     stories   files again  -> raw items        -> by story -> a document per story, in blocks
 
-An item knows its parent and not its story, and may lie in any file. Whole items are moved, those off the chains too:
-all of Hacker News is some tens of gigabytes.
+An item knows its parent and not its story, and may lie in any file. Whole items are moved, those off the chains
+too: all of Hacker News is some tens of gigabytes.
 """
 
 from __future__ import annotations
@@ -29,9 +29,8 @@ from pipelines.steps.documents import count_documents, count_refusals, count_str
 from pipelines.steps.dumps import Dumps, add_damaged, assemble, count_unchosen, raw_digests, spread
 from pipelines.steps.reading import read_blob, read_line_batches
 
-PARTITION_BYTES = (
-    32 << 20
-)  # unpublished: our choice; of files as they lie on disk, whose lines take up to 8 times that
+# Unpublished: our choice; of files as they lie on disk, whose lines take up to 8 times that.
+PARTITION_BYTES = 32 << 20
 
 _NO_STORY = "in no story"
 _TYPES = {"story": "story not taken", "job": "job", "poll": "poll", "pollopt": "poll option"}
@@ -158,13 +157,13 @@ def _add_documents(
     chosen: list[list[int]] = []
     texts: list[str | Drop] = []
     for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(raw)], strict=True):
-        rows, labels = _choose(int(items["story"][start]), range(start, end), parsed, raw)
+        shown, labels = _choose(int(items["story"][start]), range(start, end), parsed, raw)
         for row, label in labels.items():
             count_unchosen(output, dumps.entry.name, label, 1, int(items["raw_bytes"][row]))
-        if rows:
-            chosen.append([row for chain in rows for row in chain])
-            chains = [[parsed[row] for row in chain] for chain in rows]
-            texts.append(document_text(chains[0][0], chains[1:]))
+        if shown:
+            chosen.append([row for chain in shown for row in chain])
+            (story,), *chains = [[parsed[row] for row in chain] for chain in shown]
+            texts.append(document_text(story, chains))
     if not chosen:
         return
     rows = np.concatenate([np.array(one) for one in chosen])

@@ -29,9 +29,8 @@ from pipelines.steps.documents import count_documents, count_refusals, count_str
 from pipelines.steps.dumps import Dumps, add_damaged, assemble, count_unchosen, raw_digests, spread
 from pipelines.steps.reading import read_blob, read_line_batches
 
-PARTITION_BYTES = (
-    128 << 20
-)  # unpublished: our choice; of files as they lie on disk, whose nodes take about as much
+# Unpublished: our choice; of files as they lie on disk, whose nodes take about as much.
+PARTITION_BYTES = 128 << 20
 _CHOSEN = "chosen.arrow"
 
 
