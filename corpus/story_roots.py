@@ -31,7 +31,7 @@ class StoryRoots:
     """The story of every item there is.
 
     Attributes:
-        links: uint64[n], `pack` of every item, ascending; of copies the last counts, that with the greatest parent.
+        links: uint64[n], `pack` of every item, ascending; of copies the last counts, with the greatest parent.
         story: uint32[n], the id of the item at the top of its tree, whatever its type; 0 for none.
     """
 

@@ -1,4 +1,4 @@
-"""From lines to structs where each line is one JSON object: the fields we use, of records that meet by exchange."""
+"""From lines to structs, each line one JSON object: the fields we use, of records that meet by exchange."""
 
 from __future__ import annotations
 
