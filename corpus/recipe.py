@@ -24,6 +24,7 @@ from corpus.language import LanguageRules
 
 OnDamage = Literal["stop", "keep-what-was-read"]
 ReaderName = Literal[
+    "arc",
     "book-corpus",
     "cc-news",
     "dm-mathematics",
@@ -75,8 +76,8 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         label_field: Where they hold the label, or "" for none.
         chain: For Reddit alone.
         lines_per_document: For BookCorpus alone: its lines know no book (unpublished: our choice).
-        extractor: For CC-News alone: the library that makes text of HTML.
-        until: For CC-News alone: the last second of crawl time (OPT section 2.3: "through September 28, 2021").
+        extractor: For CC-News and ARC alone: the library that makes text of HTML.
+        until: For the same: the last second of crawl time (OPT section 2.3: "through September 28, 2021").
     """
 
     name: str

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from corpus.errors import RecipeError
 from corpus.html_text import extractor_version
 from corpus.readers import hacker_news
+from corpus.readers.arc import ARC
 from corpus.readers.book_corpus import read_book_corpus
 from corpus.readers.cc_news import read_cc_news
 from corpus.readers.dm_mathematics import read_dm_mathematics
@@ -54,6 +55,12 @@ def _lines(chunks: Iterator[bytes], limit: int) -> Iterator[Lines]:
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
+        "arc": Format(
+            lambda entry, chunks, limit: read_cc_news(
+                chunks, entry.extractor, until=entry.until, max_record_bytes=limit, framing=ARC
+            ),
+            version=lambda entry: f"1, {extractor_version(entry.extractor)}",
+        ),
         "book-corpus": Format(
             lambda entry, chunks, limit: read_book_corpus(chunks, entry.lines_per_document, max_record_bytes=limit)
         ),

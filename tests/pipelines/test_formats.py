@@ -37,6 +37,15 @@ def record(kind: str, block: bytes) -> bytes:
     return f"{head}Content-Length: {len(block)}\r\n\r\n".encode() + block + b"\r\n\r\n"
 
 
+def arc(text: str) -> bytes:
+    """A page in ARC 1, record by record in gzip."""
+    about = b"1 0 Somebody\nURL IP-address Archive-date Content-type Archive-length\n"
+    head = b"filedesc://a.arc 0.0.0.0 20080102030405 text/plain %d\n" % len(about)
+    page = response(text).partition(b"\r\n\r\n")[2]
+    line = f"{PAGE} 192.0.2.1 20080102030405 text/html {len(page)}\n".encode()
+    return gzip.compress(head + about + b"\n") + gzip.compress(line + page + b"\n")
+
+
 def patent(text: str) -> str:
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE us-patent-grant [ ]>\n<us-patent-grant>'
@@ -84,6 +93,7 @@ def files() -> dict[str, tuple[str, bytes]]:
     )
     questions = "".join(f"What is {n} + {n}?\n{2 * n}\n" for n in range(400))
     return {
+        "arc": ("old.arc.gz", arc(text["arc"])),
         "book-corpus": ("p1.txt", text["book-corpus"].lower().replace(". ", " .\n").encode()),
         "cc-news": (
             "news.warc.gz",
