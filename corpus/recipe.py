@@ -9,8 +9,8 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal, cast
 
 import msgspec
@@ -20,15 +20,17 @@ from corpus.errors import RecipeError
 from corpus.filters import FilterRules
 from corpus.language import LanguageRules
 from corpus.readers.crawl_time import crawl_time
-from corpus.strict_toml import convert, read_tree
+from corpus.strict_toml import apply_override, convert, read_tree
 from corpus.url_list import UrlList
 
 OnDamage = Literal["stop", "keep-what-was-read"]
 ReaderName = Literal[
+    "arc",
     "book-corpus",
     "cc-news",
     "dm-mathematics",
     "gutenberg",
+    "hacker-news",
     "jsonl",
     "news-please",
     "news-please-lines",
@@ -44,8 +46,14 @@ ReaderName = Literal[
     "wikipedia",
 ]
 
-ONCE_PER_URL = {"cc-news": True, "news-please": True, "news-please-lines": True, "wet": False}
+ONCE_PER_URL: Mapping[str, bool] = MappingProxyType(
+    {"arc": True, "cc-news": True, "news-please": True, "news-please-lines": True, "wet": False}
+)
 """The readers that know a record's URL, and whether by default a page of theirs is kept once."""
+
+
+DUMPS: Mapping[str, str] = MappingProxyType({"reddit": "a thread", "hacker-news": "a story"})
+"""The readers whose records are no documents by themselves, and what their records meet in."""
 
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -74,8 +82,8 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         label_field: Where they hold the label, or "" for none.
         chain: For Reddit alone.
         lines_per_document: For BookCorpus alone: its lines know no book (unpublished: our choice).
-        extractor: For CC-News alone: the library that makes text of HTML.
-        until: For CC-News and news-please: the last second of crawl time (OPT: "through September 28, 2021").
+        extractor: For CC-News and ARC alone: the library that makes text of HTML.
+        until: For these and news-please: the last second of crawl time (OPT: "through September 28, 2021").
         once_per_url: For `ONCE_PER_URL`: whether only the first page of a URL stays, among inputs that ask for it.
         url_lists: For the same readers: what these lists name is dropped.
     """
@@ -274,46 +282,10 @@ def load_recipe(path: str, overrides: tuple[str, ...] = ()) -> Recipe:
     """
     tree = read_tree(path, "recipe", "name one of workflows/recipes/*.toml with --recipe")
     for override in overrides:
-        _apply(tree, override)
+        apply_override(tree, override)
     recipe = convert(tree, Recipe, path, "recipe")
     _check(recipe, path)
     return msgspec.structs.replace(recipe, input=tuple(entry.resolved() for entry in recipe.input))
-
-
-def _apply(tree: dict[str, Any], override: str) -> None:
-    """Sets one value: `filters.min_words=40`, or `source.pile-cc.licence=...`: a list is entered by name."""
-    path, equals, text = override.partition("=")
-    keys = path.strip().split(".")
-    if not equals or not all(keys):
-        raise RecipeError(
-            "an override is not key=value",
-            where=f"--set {override}",
-            remedy="write --set text.filters.min_words=40",
-        )
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()  # A bare word is a string: nobody wants to quote TOML within a shell.
-    if keys == ["version"]:
-        value = text.strip().strip("\"'")  # 2 and 1.0 are versions, not numbers.
-    node: Any = tree
-    for depth, key in enumerate(keys[:-1]):
-        if isinstance(node, list):
-            named = [element for element in node if element.get("name") == key]
-            if not named:
-                known = ", ".join(str(element.get("name")) for element in node)
-                at = ".".join(keys[:depth])
-                raise RecipeError(
-                    f"no {at} is called {key}", where=f"--set {override}", remedy=f"choose one of: {known}"
-                )
-            node = named[0]
-        else:
-            node = node.setdefault(key, {})
-    if not isinstance(node, dict):
-        raise RecipeError(
-            "this key holds no table", where=f"--set {override}", remedy="name a key of the recipe, dots between"
-        )
-    node[keys[-1]] = value
 
 
 def _check(recipe: Recipe, path: str) -> None:
@@ -325,7 +297,7 @@ def _check(recipe: Recipe, path: str) -> None:
     for what, remedy in (
         *_wrong_names(recipe),
         *_wrong_sources(recipe),
-        *_wrong_reddit(recipe),
+        *_wrong_dumps(recipe),
         *_wrong_crawls(recipe),
         *_wrong_values(recipe),
     ):
@@ -356,16 +328,17 @@ def _wrong_sources(recipe: Recipe) -> Iterator[tuple[str, str]]:
             yield f"no input gives records to source `{name}`", "remove it, or name it in an input's `sources`"
 
 
-def _wrong_reddit(recipe: Recipe) -> Iterator[tuple[str, str]]:
-    reddit = [entry for entry in recipe.input if entry.reader == "reddit"]
-    if len(reddit) > 1:
-        yield (
-            "two inputs read Reddit",
-            "make them one: a thread lies in many months, and one rule chooses its chain",
-        )
-    for entry in reddit:
-        if list(entry.sources) != ["*"]:
-            yield f"input `{entry.name}`: a chain has no label", 'write sources = { "*" = "reddit" }'
+def _wrong_dumps(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    for reader, what in DUMPS.items():
+        found = [entry for entry in recipe.input if entry.reader == reader]
+        if len(found) > 1:
+            yield (
+                f"two inputs read {reader}",
+                f"make them one: {what} lies in many files, and one rule makes its document",
+            )
+        for entry in found:
+            if list(entry.sources) != ["*"]:
+                yield f"input `{entry.name}`: {what} has no label", f'write sources = {{ "*" = "{reader}" }}'
 
 
 def _wrong_crawls(recipe: Recipe) -> Iterator[tuple[str, str]]:

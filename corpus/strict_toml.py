@@ -37,6 +37,42 @@ def read_tree(path: str, kind: str, remedy: str) -> dict[str, Any]:
         ) from error
 
 
+def apply_override(tree: dict[str, Any], override: str) -> None:
+    """Sets one value: `filters.min_words=40`, or `source.pile-cc.licence=...`: a list is entered by name."""
+    path, equals, text = override.partition("=")
+    keys = path.strip().split(".")
+    if not equals or not all(keys):
+        raise RecipeError(
+            "an override is not key=value",
+            where=f"--set {override}",
+            remedy="write --set text.filters.min_words=40",
+        )
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()  # A bare word is a string: nobody wants to quote TOML within a shell.
+    if keys == ["version"]:
+        value = text.strip().strip("\"'")  # 2 and 1.0 are versions, not numbers.
+    node: Any = tree
+    for depth, key in enumerate(keys[:-1]):
+        if isinstance(node, list):
+            named = [element for element in node if element.get("name") == key]
+            if not named:
+                known = ", ".join(str(element.get("name")) for element in node)
+                at = ".".join(keys[:depth])
+                raise RecipeError(
+                    f"no {at} is called {key}", where=f"--set {override}", remedy=f"choose one of: {known}"
+                )
+            node = named[0]
+        else:
+            node = node.setdefault(key, {})
+    if not isinstance(node, dict):
+        raise RecipeError(
+            "this key holds no table", where=f"--set {override}", remedy="name a key of the recipe, dots between"
+        )
+    node[keys[-1]] = value
+
+
 def convert(tree: dict[str, Any], struct: type[T], path: str, kind: str) -> T:
     """The tables as a frozen struct.
 

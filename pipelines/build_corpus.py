@@ -153,6 +153,7 @@ def build(options: argparse.Namespace) -> None:
     from corpus.source import check_pins, find_url_lists, read_pins
     from corpus.tokenizer import load_vocabulary
     from pipelines import seal, stages
+    from pipelines.build import Build
     from pipelines.driver import Driver
     from pipelines.engines.local import LocalEngine
     from pipelines.lease import lease
@@ -170,7 +171,7 @@ def build(options: argparse.Namespace) -> None:
     with lease(options.out), LocalEngine(options.workers, progress.tick) as engine:
         driver = Driver(engine, progress)
         recipe = recipe.naming(load_vocabulary(vocabulary_file).name)
-        job = stages.Build(recipe, options.data, options.out, vocabulary_file, encoder, driver, url_lists)
+        job = Build(recipe, options.data, options.out, vocabulary_file, encoder, driver, url_lists)
         pins = read_pins(lock)
         blobs = check_pins(found.blobs, pins, lock) if pins else stages.pin_blobs(job, found.blobs)
         vocabulary = stages.run(job, blobs)

@@ -3,6 +3,7 @@
     pin                          files -> sha256
     documents                    files -> documents, normalised and judged
     threads, bodies, chains      Reddit's files -> the longest chain of each thread -> documents
+    items, roots, stories        Hacker News's files -> the story of each item -> a document per story
     urls                         one page per URL, of the inputs that ask for it
     exact                        one document per text
     signatures .. losers         near-duplicates: MinHash, every candidate verified, resolved once
@@ -10,58 +11,31 @@
     split, vocabulary, encode, layout, shards   validation, tokens, shards
 
 Each stage is a map over tasks, perhaps an exchange by key and a reduce per partition; the exchanges are, in order:
-thread, blob, thread | url | text digest, block, band key, block of b, block of a | block | shard. Tasks and
-partitions are functions of the inputs alone: engines and workers cannot move a byte.
+thread, blob, thread | story | url | text digest, block, band key, block of b, block of a | block | shard. Tasks
+and partitions are functions of the inputs alone: engines and workers cannot move a byte.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from corpus import duplicates as duplicates_rules
-from corpus import minhash, order, reddit_chains, shingles, tokenizer
+from corpus import minhash, order, shingles, tokenizer
 from corpus.drops import Drop
 from corpus.encoders import behaviour_digest
 from corpus.errors import RecipeError
-from corpus.readers import reddit
-from corpus.readers.formats import format_version
-from corpus.recipe import Recipe
 from corpus.source import Blob, blob_stamp
 from corpus.url import URL_VERSION
-from corpus.url_list import URL_LIST_VERSION
-from pipelines.driver import Driver
-from pipelines.stage import Sealed, Stage
-from pipelines.steps import documents, duplicates, pin, threads, tokens, treatment, urls, verdicts
+from pipelines.build import Build
+from pipelines.document_stages import read_all
+from pipelines.stage import Sealed
+from pipelines.steps import documents, duplicates, pin, tokens, urls, verdicts
 from pipelines.steps.blocks import Blocks
-
-
-@dataclass(frozen=True)
-class Build:
-    """One build: what is built, from where, to where, by whom.
-
-    Attributes:
-        vocabulary: "gpt2", or where OPT's vocabulary file lies; the recipe only names which it is.
-        encoder: "tokenizers" or "fast"; the ids are the same.
-        url_lists: Where the recipe's lists of URLs lie, by their sha256.
-    """
-
-    recipe: Recipe
-    data: str
-    store: str
-    vocabulary: str
-    encoder: str
-    driver: Driver
-    url_lists: Mapping[str, str] = field(default_factory=dict)
-
-    def stage(self, name: str, **parts: Any) -> Sealed:
-        """Runs a stage of this store, or finds it sealed."""
-        total = parts.pop("total_bytes", 0)
-        return self.driver.run(Stage(name=name, store=self.store, **parts), total)
 
 
 def pin_blobs(build: Build, blobs: Sequence[Blob]) -> tuple[Blob, ...]:
@@ -81,105 +55,13 @@ def pin_blobs(build: Build, blobs: Sequence[Blob]) -> tuple[Blob, ...]:
 
 def run(build: Build, blobs: tuple[Blob, ...]) -> dict[str, Any]:
     """Every stage of the corpus, from pinned files to shards; gives what the manifest says of the vocabulary."""
-    read = [*read_documents(build, blobs), *read_reddit(build, blobs)]
+    read = read_all(build, blobs)
     blocks = Blocks.of(read)
     repeated = once_per_url(build, blobs, read, blocks)
     exact = one_per_text(build, read, blocks, repeated)
     losers = near_duplicates(build, read, blocks, [*repeated, exact])
     ledger = decide(build, read, blocks, [*repeated, exact, losers])
     return make_shards(build, read, blocks, ledger)
-
-
-def _reading_rules(recipe: Recipe, readers: Sequence[str]) -> dict[str, Any]:
-    """What decides the documents of some inputs: the inputs, the sources' treatment, and the rules' versions."""
-    entries = [entry for entry in recipe.input if entry.reader in readers]
-    # Which of the documents stay is asked later: to ask for one per URL is not to read again.
-    asked = [msgspec.structs.replace(entry, once_per_url=msgspec.UNSET) for entry in entries]
-    listing = {"url_lists": [URL_LIST_VERSION, URL_VERSION]} if any(entry.url_lists for entry in entries) else {}
-    return (
-        {
-            "inputs": [msgspec.to_builtins(entry) for entry in asked],
-            "names": [[source.name for source in recipe.source], [entry.name for entry in recipe.input]],
-            "texts": [msgspec.to_builtins(source.text or recipe.text) for source in recipe.source],
-            "on_damage": recipe.on_damage,
-            "max_record_bytes": recipe.max_record_bytes,
-            "readers": {entry.name: format_version(entry) for entry in entries},
-        }
-        | listing
-        | treatment.describe([recipe.text_of(source.name) for source in recipe.source])
-    )
-
-
-def _numbered(blobs: Sequence[Blob], recipe: Recipe, reddit_input: bool) -> list[int]:
-    chosen = {entry.name for entry in recipe.input if (entry.reader == "reddit") == reddit_input}
-    return [number for number, blob in enumerate(blobs) if blob.input in chosen]
-
-
-def _identities(blobs: Sequence[Blob], numbers: Sequence[int]) -> list[str]:
-    return [f"{number} {blobs[number].input}/{blobs[number].path} {blobs[number].sha256}" for number in numbers]
-
-
-def read_documents(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
-    """Files of every input but Reddit become documents."""
-    numbers = _numbered(blobs, build.recipe, reddit_input=False)
-    if not numbers:
-        return []
-    tasks = documents.group_blobs(blobs, numbers)
-    readers = [entry.reader for entry in build.recipe.input if entry.reader != "reddit"]
-    return [
-        build.stage(
-            "documents",
-            rules=_reading_rules(build.recipe, readers),
-            inputs=_identities(blobs, numbers),
-            job=documents.DocumentsJob(build.data, build.recipe, blobs, tasks, build.url_lists),
-            tasks=len(tasks),
-            map=documents.documents_map,
-        )
-    ]
-
-
-def read_reddit(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
-    """Reddit's comments become nodes, the longest chain of each thread is chosen, its bodies become a document."""
-    numbers = _numbered(blobs, build.recipe, reddit_input=True)
-    if not numbers:
-        return []
-    job = threads.RedditJob(
-        build.data, build.recipe, blobs, tuple(numbers), threads.partitions_for(blobs, numbers)
-    )
-    rules = _reading_rules(build.recipe, ["reddit"]) | {"chains": reddit_chains.VERSION, "posts": reddit.VERSION}
-    nodes = build.stage(
-        "threads",
-        rules=rules,
-        inputs=_identities(blobs, numbers),
-        job=job,
-        tasks=len(numbers),
-        map=threads.threads_map,
-        partitions=job.partitions,
-        reduce=threads.threads_reduce,
-    )
-    chosen = nodes.urls("chosen.arrow")
-    bodies = build.stage(
-        "bodies",
-        rules=rules,
-        inputs=[nodes.digest, *_identities(blobs, numbers)],
-        job=threads.PartsJob(job, tuple(chosen)),
-        tasks=len(chosen),
-        map=threads.bodies_map,
-        partitions=len(numbers),
-        reduce=threads.bodies_reduce,
-    )
-    parts = bodies.urls("bodies.arrow")
-    chains = build.stage(
-        "chains",
-        rules=rules,
-        inputs=[bodies.digest],
-        job=threads.ChainsJob(job, tuple(parts), {int(url[-18:-13]): url for url in chosen}),
-        tasks=len(parts),
-        map=threads.chains_map,
-        partitions=job.partitions,
-        reduce=threads.chains_reduce,
-    )
-    return [nodes, chains]
 
 
 def once_per_url(build: Build, blobs: Sequence[Blob], read: Sequence[Sealed], blocks: Blocks) -> list[Sealed]:

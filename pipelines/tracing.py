@@ -21,18 +21,18 @@ from corpus.part import read_part
 from corpus.provenance import Placed, find_shard, locate
 from corpus.readers.container import decompress
 from corpus.readers.formats import FORMATS
+from corpus.readers.hacker_news import record_key
 from corpus.readers.parquet import read_parquet
 from corpus.readers.record import Lines
 from corpus.readers.reddit import base36, parse
 from corpus.readers.tar import untar
-from corpus.recipe import Input
+from corpus.recipe import DUMPS, Input
 from corpus.shard import Shard
 from corpus.table import Columns, concat, take
 from pipelines.steps.blocks import COMMENTS, ROWS, Blocks
 from pipelines.steps.reading import read_line_batches
 
 _VOCABULARY = "map-00000-vocabulary.arrow"
-_REDDIT_KIND = {1: "t1_", 3: "t3_"}
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Trace:
         rules: What the filters measured.
         text: The normalised text.
         facts: What its crawl knew of it: url, date, ...; empty where its format knows nothing.
-        records: Its raw records: one, or a chain's comments in order.
+        records: Its raw records: one, or a thread's or story's posts in order.
         proved: Whether the records' bytes give the document's id; None where the sources are not at hand.
     """
 
@@ -146,9 +146,9 @@ def known_facts(blocks: Blocks, block: int, row: int) -> dict[str, str]:
 
 
 def _records(manifest: Manifest, blocks: Blocks, placed: Placed) -> list[RawRecord]:
-    """The record of a document, or the comments of a chain."""
+    """The record of a document, or the posts of a thread or story."""
     blob = manifest.blobs[placed.blob]
-    if _input_of(manifest, blob.path).reader != "reddit":
+    if _input_of(manifest, blob.path).reader not in DUMPS:
         return [RawRecord(blob.path, placed.record, placed.offset, placed.raw_bytes, "", None)]
     comments = concat(read_part(blocks.rows[placed.block].removesuffix(ROWS) + COMMENTS))
     mine: Columns = take(comments, comments["row"] == placed.row)
@@ -156,9 +156,14 @@ def _records(manifest: Manifest, blocks: Blocks, placed: Placed) -> list[RawReco
         *(mine[n].tolist() for n in ("blob", "record", "offset", "raw_bytes", "kind", "id")), strict=True
     )
     return [
-        RawRecord(manifest.blobs[blob].path, record, offset, size, _REDDIT_KIND[kind] + base36(own), None)
+        RawRecord(manifest.blobs[blob].path, record, offset, size, _post_name(kind, own), None)
         for blob, record, offset, size, kind, own in columns
     ]
+
+
+def _post_name(kind: int, own: int) -> str:
+    """As its site writes it: Reddit's ids have kinds, 1 and 3, Hacker News's none."""
+    return f"t{kind}_{base36(own)}" if kind else str(own)
 
 
 def _input_of(manifest: Manifest, path: str) -> Input:
@@ -182,7 +187,7 @@ def _raw_records(manifest: Manifest, data: str, path: str) -> Iterator[tuple[int
     entry, limit = _input_of(manifest, path), manifest.recipe.max_record_bytes
     opened = untar if path.endswith(".tar") else decompress
     with storage.open_input(storage.join(data, path)) as file:
-        if entry.reader == "reddit" or (entry.reader != "parquet" and FORMATS[entry.reader].is_lines):
+        if entry.reader in DUMPS or (entry.reader != "parquet" and FORMATS[entry.reader].is_lines):
             for lines in read_line_batches(opened(file, path), limit):
                 yield from zip(lines.number.tolist(), lines.raw, strict=True)
             return
@@ -199,8 +204,11 @@ def _identity(source: str, manifest: Manifest, records: list[RawRecord]) -> str:
     raws = [record.raw or b"" for record in records]
     if not records[0].name:
         return document_id(source, f"{records[0].path}:{records[0].record}", raws[0]).hex()
-    thread = base36(int(parse(_first_line(records[0])).thread[0]))
-    key = f"t3_{thread}:{','.join(record.name for record in records)}"
+    names = [record.name for record in records]
+    if _input_of(manifest, records[0].path).reader == "hacker-news":
+        key = record_key(names)
+    else:
+        key = f"t3_{base36(int(parse(_first_line(records[0])).thread[0]))}:{','.join(names)}"
     return document_id(source, key, b"".join(hashlib.sha256(raw).digest() for raw in raws)).hex()
 
 
@@ -235,7 +243,7 @@ def describe(found: Trace, address: str) -> str:
         if record.raw is not None:
             lines.append(f"           {shown(record.raw, 160)}")
     if len(found.records) > 20:
-        lines.append(f"           and {len(found.records) - 20:,} more comments of the chain")
+        lines.append(f"           and {len(found.records) - 20:,} more comments")
     lines.append(
         {
             None: "proof      not tried: name the folder of the raw files with --data to read the record itself",

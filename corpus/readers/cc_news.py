@@ -13,7 +13,7 @@ from corpus.html_text import Extractor, extract_text
 from corpus.readers.crawl_time import AFTER_CUT_OFF, OPT_CUT_OFF, crawl_time
 from corpus.readers.lines import BATCH_BYTES, MAX_RECORD_BYTES
 from corpus.readers.record import Records
-from corpus.readers.warc import Page, WarcRecord, gather, read_warc
+from corpus.readers.warc import WARC, Framing, Page, WarcRecord, gather, read_warc
 from corpus.readers.web_page import HTML_TYPES, BrokenPageError, page_bytes, page_text, parse_response
 
 FACTS = ("url", "date", "opt_out")
@@ -30,6 +30,7 @@ def read_cc_news(
     until: str = OPT_CUT_OFF,
     max_record_bytes: int = MAX_RECORD_BYTES,
     batch_bytes: int = BATCH_BYTES,
+    framing: Framing = WARC,
 ) -> Iterator[Records]:
     """A record a page: `response`, fetched up to `until`, HTTP 200, HTML. The others are `skipped`.
 
@@ -37,11 +38,12 @@ def read_cc_news(
     (`Drop.MISSING_FIELD`), and a page that is broken or larger than an extractor can be given.
 
     Args:
-        chunks: The uncompressed WARC stream.
+        chunks: The uncompressed stream.
         extractor: Which library makes text of HTML.
         until: The last second of crawl time, like `2021-09-28T23:59:59Z`; "" for no end.
         max_record_bytes: A longer record is `Drop.OVERSIZE_RECORD`.
         batch_bytes: About how much of the stream a batch covers.
+        framing: How records begin: as in WARC, or as in ARC.
 
     Raises:
         DamagedContainerError: As `chunks` raises it; what was read before is given first.
@@ -76,4 +78,5 @@ def read_cc_news(
             return Page(facts=facts, damage=text)
         return Page(text, facts, repairs=repairs)
 
-    return gather(read_warc(chunks, max_record_bytes=max_record_bytes), take, FACTS, batch_bytes)
+    records = read_warc(chunks, max_record_bytes=max_record_bytes, framing=framing)
+    return gather(records, take, FACTS, batch_bytes)

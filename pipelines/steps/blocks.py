@@ -4,7 +4,7 @@ A block is two parts of one task, and up to two more where there is something to
 
     .rows.arrow       a row for every record read, kept or refused, with its address and measured values
     .text.arrow       the normalised text of the rows that no rule refused
-    .comments.arrow   the posts that a chain is made of
+    .comments.arrow   the posts that a thread's or a story's document is made of
     .facts.arrow      what a crawl knows of its pages: url, date, language, opt-out
 
 A document's address within a build is (block, row): the block's place in the sorted list of all blocks, and the
@@ -30,7 +30,8 @@ BLOCK_TEXT_BYTES = 32 << 20  # unpublished: our choice; bounds what a task holds
 BATCH_TEXT_BYTES = 4 << 20  # design: kernels work on batches of 1-4 MB
 MAX_GROUPS = 4096  # partitions of an exchange by block; bounds the number of spill streams
 
-BLOCK_STAGES = ("documents", "threads", "chains")  # the stages that write blocks, in their order
+# The stages that write blocks, in their order.
+BLOCK_STAGES = ("documents", "threads", "chains", "items", "stories")
 ROWS, TEXT, COMMENTS, FACTS = ".rows.arrow", ".text.arrow", ".comments.arrow", ".facts.arrow"
 
 

@@ -128,6 +128,17 @@ def test_mistakes_are_named(tmp_path: Path, change: tuple[str, str], words: str)
     assert len(str(caught.value).splitlines()) == 3
 
 
+@pytest.mark.parametrize("reader", ["reddit", "hacker-news"])
+def test_what_meets_in_a_document_is_one_input_without_labels(tmp_path: Path, reader: str) -> None:
+    one = SMALL.replace('"jsonl"', f'"{reader}"')
+    assert load(tmp_path, one).input[0].reader == reader
+    two = f'{one}[[input]]\nname = "more"\nreader = "{reader}"\nfiles = ["y/*"]\nsources = {{ "*" = "own" }}\n'
+    with pytest.raises(RecipeError, match=f"two inputs read {reader}"):
+        load(tmp_path, two)
+    with pytest.raises(RecipeError, match="has no label"):
+        load(tmp_path, one.replace('"*" =', '"Github" ='))
+
+
 def test_files_are_found_by_pattern_once_each_in_order(tmp_path: Path) -> None:
     for name in ("b.jsonl", "x/a.jsonl", "x/y/z.jsonl", "more/1.gz", "more/22.gz", "x/skip.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
