@@ -1,7 +1,7 @@
 """Spoils files of every format by the ten thousand, and reads them: no crash, no hang, no byte without an account.
 
-    python workflows/soak/mutations.py [--mutations 10000] [--seed 1] [--results] [--reader NAME ...] [--first NUMBER]
-                                       [--recipe R --data DIR]
+    python workflows/soak/mutations.py [--mutations 10000] [--seed 1] [--reader NAME] [--first NUMBER]
+                                       [--recipe R --data DIR] [--results]
 
 Every mutation is read twice, its stream cut at other places, in a process of its own kind: bounded in memory, and
 killed when one reading takes too long. Both readings must say the same and keep the laws of `accounts.py`. A fault
@@ -90,7 +90,8 @@ class Tally:
 def spoil(subject: Subject, others: Sequence[bytes], seed: int, case: Case) -> tuple[bytes, random.Random]:
     """The bytes of a mutation, the same whenever asked for, and draws for how to read it."""
     draw = random.Random(f"{seed} {case[0]} {case[1]}")
-    return mutate(draw, subject.sound, others), draw
+    data = mutate(draw, subject.sound, others)
+    return (subject.mend(data) if draw.random() < 0.5 else data), draw
 
 
 def pieces(draw: random.Random, size: int) -> Sizes:
@@ -239,7 +240,8 @@ def main() -> int:
 
 `python workflows/soak/mutations.py --mutations {options.mutations} --seed {options.seed}{files}`
 on {machine()}.
-Each mutation read twice, cut at other places; CPU time of both readings, memory beside what is loaded. {faults} faults.
+Each mutation was read twice, cut at other places; CPU time is that of both, memory that beside what is loaded.
+{faults} faults.
 
 {table(HEADS, (tally.row(name) for name, tally in tallies.items()))}
 """

@@ -38,7 +38,7 @@ _NO_TEXT = (
 _MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\0", b"\0" * 600, b"\x1a", b"\xc2\x85", "\u2028".encode())
 _LINE_ENDS = (b"\n", b"\r\n", b"\r", b"\n\n", b"\n \t\r\n", b"")
 _BOMBS = (
-    b'<!DOCTYPE l [<!ENTITY a "lol"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;">]>&c;',
+    b'<!DOCTYPE l [<!ENTITY a "lol"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;&b;&b;">]>&c;',
     b'<!DOCTYPE l [<!ENTITY % p SYSTEM "file:///etc/passwd">%p;]>',
     b'<!DOCTYPE l [<!ENTITY x SYSTEM "file:///etc/passwd">]><l>&x;</l>',
     b'<!DOCTYPE l SYSTEM "http://127.0.0.1:9/l.dtd">',

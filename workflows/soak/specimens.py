@@ -95,7 +95,8 @@ def _page(charset: str) -> bytes:
     script = "<script>if (a < b) document.write('<p>no</p>');</script>"
     side = "<ul><li><a href='/'>Home</a><li><a href='/b'>More</a></ul><table><tr><td>1<td>2</table>"
     head = f'<head><meta charset="{charset}"><title>A story</title>{script}</head>'
-    page = f"<!DOCTYPE html>\n<html>{head}<body>{side}<article><h1>A story</h1>{body}</article><!-- x --></body></html>"
+    article = f"<article><h1>A story</h1>{body}</article><!-- x -->"
+    page = f"<!DOCTYPE html>\n<html>{head}<body>{side}{article}</body></html>"
     return page.encode(charset, "xmlcharrefreplace")
 
 
@@ -157,14 +158,15 @@ def _wikipedia() -> bytes:
         _wiki_page("Talk:Town", "Words. ~~~~", ns=1),
         _wiki_page("A & B", f"'''A''' {_text(5, 2)}"),
     )
-    head = '<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.10/" version="0.10" xml:lang="en">\n  <siteinfo/>\n'
-    return (head + "".join(pages) + "</mediawiki>\n").encode()
+    head = '<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.10/" version="0.10" xml:lang="en">\n'
+    return (head + "  <siteinfo/>\n" + "".join(pages) + "</mediawiki>\n").encode()
 
 
 def _aps() -> bytes:
     return (
-        "PATN\nWKU  039305274\nTTL  Thing with\n     a wrapped title\nBSUM\nPAC  BACKGROUND OF THE\n     INVENTION\n"
-        f"PAR  {PROSE[0]}\n     {PROSE[1]}\nPA1  A second one.\nPAC  SUMMARY\nPAR  Not this.\nDETD\nPAR  Nor this.\n"
+        "PATN\nWKU  039305274\nTTL  Thing with\n     a wrapped title\nBSUM\n"
+        f"PAC  BACKGROUND OF THE\n     INVENTION\nPAR  {PROSE[0]}\n     {PROSE[1]}\nPA1  A second one.\n"
+        "PAC  SUMMARY\nPAR  Not this.\nDETD\nPAR  Nor this.\n"
     ).encode("latin-1")
 
 
@@ -197,10 +199,9 @@ def _film(encoding: str) -> bytes:
 
 
 def _book() -> bytes:
-    head = "The Project Gutenberg EBook of X\r\n\r\nTitle: X\r\nCharacter set encoding: ISO-8859-1\r\n\r\n*** START ***\r\n"
-    return (head + "CHAPTER I.\r\n\r\n" + _text(2).replace(". ", ".\r\n") + "caf\xe9\r\n").encode(
-        "latin-1", "ignore"
-    )
+    head = "The Project Gutenberg EBook of X\r\n\r\nTitle: X\r\nCharacter set encoding: ISO-8859-1\r\n\r\n"
+    book = f"{head}*** START ***\r\nCHAPTER I.\r\n\r\n" + _text(2).replace(". ", ".\r\n") + "caf\xe9\r\n"
+    return book.encode("latin-1", "ignore")
 
 
 def streams() -> Mapping[str, tuple[bytes, ...]]:
