@@ -19,7 +19,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from multiprocessing.connection import Connection
@@ -49,6 +49,7 @@ HEADS = (
 )
 
 Case = tuple[str, int]
+Work = Callable[[Connection, argparse.Namespace, Sequence[Case]], None]
 
 
 @dataclass(frozen=True)
@@ -160,12 +161,12 @@ def _peak() -> int:
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
-def watch(options: argparse.Namespace, cases: list[Case]) -> Iterator[Reading | tuple[Case, str]]:
+def watch(target: Work, options: argparse.Namespace, cases: list[Case]) -> Iterator[Reading | tuple[Case, str]]:
     """What came of every case: its reading, or the words for what ended the process that read it."""
     spawn = multiprocessing.get_context("spawn")
     while cases:
         ours, theirs = spawn.Pipe(duplex=False)
-        process = spawn.Process(target=work, args=(theirs, options, cases), daemon=True)
+        process = spawn.Process(target=target, args=(theirs, options, cases), daemon=True)
         process.start()
         theirs.close()
         at = None
@@ -208,7 +209,7 @@ def soak(options: argparse.Namespace) -> dict[str, Tally]:
     tallies = {name: Tally() for name in names}
     numbers = range(options.first, options.first + options.mutations)
     cases = [(name, number) for name in names for number in numbers]
-    for told in watch(options, cases):
+    for told in watch(work, options, cases):
         if isinstance(told, Reading):
             case, fault = told.case, told.fault
             tallies[case[0]].readings.append(told)

@@ -235,13 +235,17 @@ def containers(records: bytes) -> Mapping[str, bytes]:
     third = len(records) // 3
     parts = [records[:third], records[third : 2 * third], records[2 * third :]]
     framed = zstandard.ZstdCompressor(level=3, write_checksum=True, write_content_size=False)
+    lines = records.splitlines(keepends=True)
+    members = {
+        "a/1.jsonl": b"".join(lines[:2]),
+        "a/2.jsonl.gz": gzip.compress(lines[2], mtime=0),
+        "b.jsonl": b"".join(lines[3:]),
+    }
     skippable = b"\x50\x2a\x4d\x18\x04\0\0\0skip"
     return {
         ".bz2": b"".join(map(bz2.compress, parts)),
         ".gz": b"".join(gzip.compress(part, mtime=0) for part in parts),
-        ".tar": _tar(
-            {"a/1.jsonl": parts[0], "a/2.jsonl.gz": gzip.compress(parts[1], mtime=0), "b.jsonl": parts[2]}
-        ),
+        ".tar": _tar(members),
         ".xz": lzma.compress(parts[0])
         + lzma.compress(parts[1], check=lzma.CHECK_SHA256)
         + lzma.compress(parts[2]),

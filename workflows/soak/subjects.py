@@ -26,8 +26,8 @@ from corpus.source import blob_url, find_blobs
 Sizes = Callable[[], int]
 """The size of the next piece, bytes, at least 1."""
 
-WINDOW_BYTES = 2**16
-"""What of a real file is mutated at a time. Unpublished: our choice; a mutation of more is read no differently."""
+WINDOW_ROWS, WINDOW_BYTES = 4, 2**18
+"""The most of a real file that is mutated at a time. Unpublished: our choice."""
 
 _SEARCHED_BYTES = 2**22  # of a real file, from its start. Our choice.
 
@@ -103,8 +103,10 @@ def _windows(entry: Input, path: Path, name: str) -> list[bytes]:
         opened = untar if name.endswith(".tar") else decompress
         stream = _first(opened(file, name), _SEARCHED_BYTES)
     rows = _reading(entry)(stream, lambda: 2**20, 2**26).rows
-    some = rows[:: max(1, len(rows) // 16)]
-    return [stream[row.offset : row.offset + WINDOW_BYTES] for row in some]
+    some = range(0, len(rows), max(WINDOW_ROWS, len(rows) // 16))
+    bounds = [(rows[at].offset, rows[at : at + WINDOW_ROWS][-1]) for at in some]
+    ends = [min(start + WINDOW_BYTES, last.offset + last.raw_bytes) for start, last in bounds]
+    return [stream[start:end] for (start, _), end in zip(bounds, ends, strict=True)]
 
 
 def _first(chunks: Iterable[bytes], size: int) -> bytes:
