@@ -32,7 +32,8 @@ NO_BACKGROUND = "no background section"
 OUTSIDE = "outside the patents"
 """The label of what stands before the first patent of a file."""
 
-_START = re.compile(rb"^(?:<\?xml |PATN(?=[ \r\n]))", re.MULTILINE)
+_START = re.compile(rb"<\?xml |PATN(?=[ \r\n])")
+_NEXT_START = re.compile(rb"\n(?=<\?xml |PATN[ \r\n])")  # a tenth of the time of ^ and MULTILINE
 _BACKGROUND = "BACKGROUND"
 # A line of APS: its tag, if it is not wrapped, and its text.
 _APS_LINE = re.compile(r"(?:([A-Z0-9]{3,4})(?: {1,2}|$)| {4,5})(.*)")
@@ -61,7 +62,8 @@ def read_uspto(chunks: Iterable[bytes], *, max_record_bytes: int = MAX_RECORD_BY
 
 
 def _starts(data: bytes) -> list[int]:
-    return [patent.start() for patent in _START.finditer(data)]
+    first = [0] if _START.match(data) else []
+    return first + [before.end() for before in _NEXT_START.finditer(data)]
 
 
 def _read(raw: bytes) -> Reading:

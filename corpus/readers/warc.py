@@ -151,7 +151,7 @@ class _Window:
         held = len(self.data) - self.at
         if held >= size:
             return held
-        pieces = [self.data[self.at :]]
+        pieces: list[bytes | memoryview] = [memoryview(self.data)[self.at :]]
         while held < size and (chunk := self._next()) is not None:
             pieces.append(chunk)
             held += len(chunk)
