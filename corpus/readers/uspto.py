@@ -46,6 +46,8 @@ _HEADING = "heading"
 _LEFT_OUT = frozenset(
     {"table", "tables", "TABLE-US", "table-us", "maths", "math", "MATH-US", "chemistry", "CHEM-US"}
 )
+# Most elements are none of these, and are passed over at once.
+_NAMED = _BODIES | _PARAGRAPHS | {_HEADING} | _LEFT_OUT
 
 
 def read_uspto(chunks: Iterable[bytes], *, max_record_bytes: int = MAX_RECORD_BYTES) -> Iterator[Records]:
@@ -148,6 +150,8 @@ class _Patent:
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         del attributes
+        if name not in _NAMED:
+            return
         if name in _SUMMARIES:
             self.background.begin()
         self._inside = self._inside or name in _BODIES
@@ -157,6 +161,8 @@ class _Patent:
             self._data.clear()
 
     def end(self, name: str) -> None:
+        if name not in _NAMED:
+            return
         if name in _LEFT_OUT:
             self._left_out -= 1
         if name in _BODIES:

@@ -67,7 +67,8 @@ FILES = {
 }
 """Reader -> patterns of its files; those of each pattern are read together, and of `reddit` all."""
 
-ONE_STREAM = frozenset({"dm-mathematics"})  # whose sample is many times shorter than a file of the source
+ONE_STREAM = frozenset({"dm-mathematics", "jsonl", "news-please-lines", "pile", "reddit"})
+"""Formats whose files are many times longer than the sample's: these are read end to end, as one."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ def streams_of(data: Path, name: str, megabytes: float) -> list[bytes]:
         paths = sorted(path for path in data.glob(pattern) if path.is_file())
         found = [b"".join(decompress(io.BytesIO(path.read_bytes()), path.name)) for path in paths]
         if found:
-            return repeated([b"".join(found)] if name in ONE_STREAM else found, megabytes)
+            taken = repeated(found, megabytes)
+            return [b"".join(taken)] if name in ONE_STREAM else taken
     return []
 
 
@@ -160,7 +162,8 @@ def as_wet(texts: Sequence[bytes]) -> bytes:
     """Texts as a WET file holds them: the sample's real one has but one record."""
     fields = (
         b"WARC-Type: conversion\r\nWARC-Target-URI: http://www.example.org/a/page"
-        b"\r\nWARC-Date: 2021-09-28T08:00:00Z\r\nWARC-Record-ID: <urn:uuid:c9d1b9d4-7a4b-4a0e-9d2a-0b1c2d3e4f50>\r\nContent-Type: text/plain"
+        b"\r\nWARC-Date: 2021-09-28T08:00:00Z\r\nContent-Type: text/plain"
+        b"\r\nWARC-Record-ID: <urn:uuid:c9d1b9d4-7a4b-4a0e-9d2a-0b1c2d3e4f50>"
         b"\r\nWARC-Identified-Content-Language: eng\r\n"
     )
     return b"".join(
@@ -317,7 +320,8 @@ Whole files, ours hashed as a build hashes them, beside datatrove's reader of th
     data_option = " --data DIR" if options.data else ""
     section = f"""## Readers
 
-`python workflows/benchmarks/readers.py{data_option}{" --peers" if options.peers else ""}`: MB of uncompressed raw data per CPU-second; medians of {options.rounds}, taken in turn.
+`python workflows/benchmarks/readers.py{data_option}{" --peers" if options.peers else ""}`:
+MB of uncompressed raw data per CPU-second; medians of {options.rounds}, taken in turn.
 
 {table(heads, rows)}
 
