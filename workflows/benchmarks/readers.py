@@ -45,8 +45,8 @@ SAMPLE = ROOT / "data" / "sample"
 PIECE = 2**20  # how a container hands on its content
 BAR = 1.5
 WHY = """
-A reader gives batches, not Python objects that are dropped at once: the raw record, of which its id is made, and the
-text, each packed end to end in UTF-8. Where parsing is nearly free this is what one sees: of plain text (`text`,
+A reader gives batches, not Python objects that are dropped at once: the raw record, of which its id is made, and
+the text, packed end to end in UTF-8. Where parsing is nearly free this is what one sees: of plain text (`text`,
 `gutenberg`), whose parser only looks at the bytes, of WET, and some of JSON. Short records cost by the record, not
 by the byte: an article a file (8 kB each), Reddit's lines (their ids, their tombstones), text blocks (a step of
 Python a line).
