@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -73,10 +74,11 @@ def _read(records: Records, until: str) -> Records:
     damage, repairs = records.damage.copy(), np.zeros(len(records), np.int32)
     facts = {name: [""] * len(records) for name in FACTS}
     late: list[int] = []
-    for row, raw in enumerate(records.raw):
+    packed = records.raw.data.data
+    for row, (start, stop) in enumerate(pairwise(records.raw.offsets.tolist())):
         if damage[row]:
             continue
-        article, repairs[row] = parse_object(raw)
+        article, repairs[row] = parse_object(packed[start:stop])
         if article is None:
             damage[row] = Drop.BROKEN_JSON
             continue

@@ -3,8 +3,8 @@ r"""WARC 1.0 and 1.1: one record after another, every byte of the stream account
     WARC/1.0 \r\n  name: value \r\n ...  \r\n  <Content-Length bytes>  \r\n\r\n
 
 Source: ISO 28500:2017. Compressed record by record or whole, the stream inside is the same (`container.py`).
-The framing is our own: FastWARC and warcio pass over what stands between records, and lose what a wrong length
-runs over, without a word.
+The framing is our own: where it does not hold, FastWARC and warcio mostly stop with an error, the records after it
+unread; and a record that is cut, or whose length runs over all that follow, they give as a whole one.
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ class _Window:
         held = len(self.data) - self.at
         if held >= size:
             return held
-        pieces = [self.data[self.at :]]
+        pieces: list[bytes | memoryview] = [memoryview(self.data)[self.at :]]
         while held < size and (chunk := self._next()) is not None:
             pieces.append(chunk)
             held += len(chunk)
