@@ -42,7 +42,7 @@ def reconciliation(recipe: Recipe, found: Found, catalogue: Catalogue) -> str:
             table(["source", "files here", "text expected", "of paper", "tokens"], rows),
             wrapped(f"The residual is unknown: {silence}what cleaning and duplicates took of all of it."),
             wrapped(
-                f"~ tokens nobody published, at the paper's own {total / tokens:.2f} bytes a token. "
+                f"~ tokens from memory, or at the paper's own {total / tokens:.2f} bytes where nobody counted. "
                 "Text expected is before duplicates go, the paper's is after. Figures: "
                 f"{'; '.join((*published, paper.text_bytes.source, paper.tokens.source))}."
             ),

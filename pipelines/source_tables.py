@@ -16,7 +16,7 @@ from pipelines.progress import megabytes
 from pipelines.summary import table
 
 UNKNOWN = "unknown"
-_WIDTH = 110
+_WIDTH = 100
 
 
 def require_files(found: Found, recipe: Recipe, data: str, catalogue: Catalogue) -> None:
@@ -135,10 +135,11 @@ def _count(figure: Figure | None) -> str:
 
 
 def tokens_of(expected: Expected, paper: Paper) -> str:
-    """Tokens as published, else of the text at the paper's own bytes a token, marked."""
+    """Tokens as published, else of the text at the paper's own bytes a token, and marked."""
     if expected.tokens is None and expected.text_bytes is None:
         return UNKNOWN
-    return billions(estimate(expected, paper)) + "~" * (expected.tokens is None)
+    published = expected.tokens is not None and not expected.tokens.unverified
+    return billions(estimate(expected, paper)) + "~" * (not published)
 
 
 def estimate(expected: Expected, paper: Paper) -> int:

@@ -37,7 +37,7 @@ def test_our_recipes_load(name: str) -> None:
 
 def test_the_sample_treats_text_as_opt_does() -> None:
     opt, sample = (load_recipe(str(ROOT / f"workflows/recipes/{name}.toml")) for name in ("opt", "sample"))
-    opt = opt.without(["bookcorpus", "stories", "ccnews"])
+    opt = opt.without(["bookcorpus", "cc-stories", "ccnews"])
     assert [source.name for source in opt.source] == [source.name for source in sample.source]
     assert (opt.text, opt.duplicates, opt.input) == (sample.text, sample.duplicates, sample.input)
 
@@ -51,15 +51,15 @@ def test_the_lawful_union_follows_the_papers_rules() -> None:
 
 def test_a_union_without_a_source_says_so_in_its_version() -> None:
     opt = load_recipe(str(ROOT / "workflows/recipes/opt.toml"))
-    less = opt.without(["stories", "wikipedia"])
-    assert less.version == "1.0.0+without.wikipedia.stories"
+    less = opt.without(["cc-stories", "wikipedia"])
+    assert less.version == "1.0.0+without.wikipedia.cc-stories"
     assert [entry.name for entry in less.input] == ["bookcorpus", "ccnews", "pile", "reddit"]
     pile = next(entry for entry in less.input if entry.name == "pile")
     assert "wikipedia" not in pile.sources.values() and len(pile.sources) == 7
-    assert less.without(["reddit"]).version == "1.0.0+without.wikipedia.stories.without.reddit"
+    assert less.without(["reddit"]).version == "1.0.0+without.wikipedia.cc-stories.without.reddit"
     assert opt.without([]) is opt
-    with pytest.raises(RecipeError, match="choose: stories"):
-        opt.without(["storys"])
+    with pytest.raises(RecipeError, match="choose: cc-stories"):
+        opt.without(["cc-storys"])
     with pytest.raises(RecipeError, match="nothing would be left"):
         opt.without([source.name for source in opt.source])
 

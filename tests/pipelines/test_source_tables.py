@@ -47,23 +47,24 @@ def test_the_table_lists_what_is_here_and_what_is_not(raw: Path, tmp_path: Path)
     done = command("build_corpus.py", "sources", "--recipe", OPT, "--data", raw, "--pins", tmp_path / "none")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[:5] == [
-        "source          status               raw    documents      text   tokens       here    size  pinned",
-        "--------------  ---------------  -------  -----------  --------  -------  ---------  ------  ------",
-        "wikipedia       withdrawn        unknown    6,033,151    6.8 GB    1.5B~    1 files  1.0 kB      no",
-        "gutenberg       withdrawn        unknown       28,602   11.7 GB    2.6B~    1 files  1.0 kB      no",
-        "uspto           withdrawn        unknown    5,883,037   24.6 GB    5.5B~    1 files  1.0 kB      no",
+        "source          status               raw   documents      text   tokens       here    size  pinned",
+        "--------------  ---------------  -------  ----------  --------  -------  ---------  ------  ------",
+        "wikipedia       withdrawn        unknown   6,033,151    6.8 GB    1.6B~    1 files  1.0 kB      no",
+        "gutenberg       withdrawn        unknown      28,602   11.7 GB    3.1B~    1 files  1.0 kB      no",
+        "uspto           withdrawn        unknown   5,883,037   24.6 GB    5.2B~    1 files  1.0 kB      no",
     ]
     assert "not found: input ccnews, `roberta/ccnews/crawl-data/CC-NEWS/**/*.warc.gz`" in done.stdout
-    assert paragraph(done.stdout, "reddit") == [
-        "reddit",
-        "  Pushshift Reddit, longest comment chains: of every thread the longest chain of comments",
-        "  holder: the comments' authors, and Reddit; licence NOASSERTION",
-        "    (https://redditinc.com/policies/data-api-terms)",
-        "  on request since 2023-05-01: Reddit cut Pushshift off; only approved moderators have access",
-        "    (https://www.reddit.com/r/pushshift/) [from memory, not looked up]",
-        "  no lawful substitute: Reddit's terms forbid training on it without a contract, whoever has the dumps",
+    assert paragraph(done.stdout, "cc-stories") == [
+        "cc-stories",
+        "  CC-Stories: The hundredth of Common Crawl's documents that share most n-grams with Winograd",
+        "    schemas (Trinh and Le 2018)",
+        "  holder: the pages' authors; licence NOASSERTION (https://arxiv.org/abs/1806.02847)",
+        "  withdrawn since 2022-02 at the latest: its bucket, public in 2019-02, no longer gives it out",
+        "    (https://huggingface.co/datasets/spacemanidol/cc-stories)",
+        "  lawful substitute: Common Crawl, in the place of Pile-CC, OpenWebText2 and CC-Stories (what it was",
+        "    chosen from; the choice would have to be made again)",
     ]
-    assert max(len(line) for line in done.stdout.splitlines() if str(tmp_path) not in line) <= 115
+    assert max(len(line) for line in done.stdout.splitlines() if str(tmp_path) not in line) <= 101
 
 
 def test_the_table_knows_pins(tiny: Tiny, tmp_path: Path) -> None:
@@ -81,12 +82,11 @@ def test_a_missing_source_says_what_is_known_of_it_and_no_more(raw: Path, tmp_pa
     done = command("build_corpus.py", "--recipe", OPT, "--data", raw, "--out", tmp_path / "out")
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        "error: no file matches `roberta/ccnews/crawl-data/CC-NEWS/**/*.warc.gz` of input `ccnews`: CCNews v2: "
-        "English news to 2021-09-28, never published: Facebook published neither it nor the first version; the "
-        "crawl that it was made of is public",
+        "error: no file matches `roberta/ccnews/crawl-data/CC-NEWS/**/*.warc.gz` of input `ccnews`: CCNews v2, "
+        "never published: its makers do not distribute it",
         f"   at: {raw}",
-        "   do: name the folder with --data if you hold it; the lawful substitute is CC-News WARC to 2021-09-28 "
-        "(the same crawl, up to the same second, by other extractors); or build without: --without ccnews",
+        "   do: name the folder with --data if you hold it; the lawful substitute is CC-NEWS, in the place of "
+        "CCNews v2 (the crawl that it was made from; the extraction is ours); or build without: --without ccnews",
     ]
     assert not (tmp_path / "out").exists()
 
@@ -104,12 +104,12 @@ def test_the_reconciliation_names_the_rest_unknown(raw: Path) -> None:
     assert done.returncode == 0, done.stderr
     rows = done.stdout.splitlines()
     assert rows[2:3] + rows[7:8] + rows[13:17] == [
-        "wikipedia           1.0 kB         6.8 GB      0.9%    1.5B~",
+        "wikipedia           1.0 kB         6.8 GB      0.9%    1.6B~",
         "ccnews                 0 B        unknown            unknown",
         "reddit              1.0 kB        unknown            unknown",
-        "known in all                     416.4 GB     52.1%   93.7B~",
+        "known in all                     419.6 GB     52.5%   99.8B~",
         "the paper                        800.0 GB    100.0%   180.0B",
-        "residual                         383.6 GB     47.9%   86.3B~",
+        "residual                         380.4 GB     47.5%   80.2B~",
     ]
     assert "The residual is unknown: what ccnews, reddit hold, which nobody published" in done.stdout
 

@@ -129,12 +129,10 @@ def _crawl() -> bytes:
 
 def _arc() -> bytes:
     about = b"1 0 Archive\nURL IP-address Archive-date Content-type Archive-length\n"
+    page = _http(_page("utf-8"), "Content-Type: text/html")
     blocks = (
         ("filedesc://a.arc 0.0.0.0 20080430204825 text/plain", about),
-        (
-            "http://www.example.org/a b 192.0.2.1 20080430204826 text/html",
-            _http(_page("utf-8"), "Content-Type: text/html"),
-        ),
+        ("http://a.example.org/b c 192.0.2.1 20080430204826 text/html", page),
         ("dns:www.example.org 192.0.2.2 20080430204827 text/dns", b"www.example.org 192.0.2.1\n"),
         ("http://www.example.org/ 192.0.2.1 20080430204828 text/html 200 - - 0 a.arc", _http(_page("iso-8859-1"))),
     )

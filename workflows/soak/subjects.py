@@ -161,7 +161,10 @@ def _read_hacker_news(data: bytes, sizes: Sizes, limit: int) -> Account:
     for lines in read_lines(_pieces(data, sizes), max_record_bytes=limit):
         items, damage, repairs = hacker_news.parse(lines.raw, lines.damage)
         columns = (lines.number.tolist(), lines.offset.tolist(), lines.raw, lines.raw_bytes.tolist())
-        texts = [(item.text or "").encode(errors="surrogatepass") for item in items]
+        texts = [
+            b"" if damaged else (item.text or "").encode(errors="surrogatepass")
+            for item, damaged in zip(items, damage.tolist(), strict=True)
+        ]
         facts = [(item.id, item.parent, item.kids, item.is_live) for item in items]
         verdicts = (damage.tolist(), repairs.tolist())
         rows = zip(*columns, [""] * len(lines), texts, *verdicts, facts, strict=True)
