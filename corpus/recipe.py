@@ -20,6 +20,7 @@ from corpus.errors import RecipeError
 from corpus.filters import FilterRules
 from corpus.language import LanguageRules
 from corpus.readers.crawl_time import crawl_time
+from corpus.readers.record import FactName
 from corpus.strict_toml import apply_override, convert, read_tree
 from corpus.url_list import UrlList
 
@@ -80,11 +81,13 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         sources: The reader's label (for the Pile, `pile_set_name`) -> a source's name; "*" is any label.
         text_field: Where JSON lines or Parquet rows hold the text; dots go into objects.
         label_field: Where they hold the label, or "" for none.
+        facts: For JSON lines alone: url, date, language, licence or opt_out -> where a line holds it.
         chain: For Reddit alone.
         lines_per_document: For BookCorpus alone: its lines know no book (unpublished: our choice).
         extractor: For CC-News and ARC alone: the library that makes text of HTML.
         until: For these and news-please: the last second of crawl time (OPT: "through September 28, 2021").
-        once_per_url: For `ONCE_PER_URL`: whether only the first page of a URL stays, among inputs that ask for it.
+        once_per_url: For `ONCE_PER_URL` and JSON lines that know a url: whether only the first of a URL stays,
+            among inputs that ask for it.
         url_lists: For the same readers: what these lists name is dropped.
     """
 
@@ -98,6 +101,7 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     lines_per_document: int = 512
     extractor: Literal["resiliparse", "trafilatura"] = "resiliparse"
     until: str = "2021-09-28T23:59:59Z"
+    facts: dict[FactName, str] | msgspec.UnsetType = msgspec.UNSET
     once_per_url: bool | msgspec.UnsetType = msgspec.UNSET
     url_lists: tuple[UrlList, ...] | msgspec.UnsetType = msgspec.UNSET
 
@@ -346,7 +350,9 @@ def _wrong_crawls(recipe: Recipe) -> Iterator[tuple[str, str]]:
         if entry.until and crawl_time(entry.until) != entry.until:
             yield f"input `{entry.name}`: until is no second of UTC", 'write until = "2021-09-28T23:59:59Z"'
         said = {entry.once_per_url, entry.url_lists} != {msgspec.UNSET}
-        if entry.reader not in ONCE_PER_URL and said:
+        if entry.facts and entry.reader != "jsonl":
+            yield f"input `{entry.name}`: {entry.reader} knows its own facts", "remove `facts`: it is for jsonl"
+        if entry.reader not in ONCE_PER_URL and said and "url" not in (entry.facts or {}):
             yield f"input `{entry.name}`: {entry.reader} knows no URL", "remove once_per_url and url_lists"
 
 

@@ -74,7 +74,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "gutenberg": Format(lambda entry, chunks, limit: read_gutenberg(chunks, max_record_bytes=limit)),
         "jsonl": Format(
             lambda entry, chunks, limit: read_jsonl(
-                _lines(chunks, limit), entry.text_field, entry.label_field or None
+                _lines(chunks, limit), entry.text_field, entry.label_field or None, entry.facts or {}
             ),
             is_lines=True,
         ),

@@ -25,7 +25,7 @@ from pipelines.steps.blocks import Blocks
 from pipelines.tracing import trace
 
 DRAW = random.Random(7)
-PAGE, OTHER = "https://example.org/a", "https://example.org/b"
+PAGE, OTHER, OLD = (f"https://example.org/{name}" for name in "abc")
 LATIN_1 = b"Title: X\r\nCharacter set encoding: ISO-8859-1\r\n\r\ncaf\xe9 "
 
 
@@ -45,7 +45,7 @@ def arc(text: str) -> bytes:
     about = b"1 0 Somebody\nURL IP-address Archive-date Content-type Archive-length\n"
     head = b"filedesc://a.arc 0.0.0.0 20080102030405 text/plain %d\n" % len(about)
     page = response(text).partition(b"\r\n\r\n")[2]
-    line = f"{PAGE} 192.0.2.1 20080102030405 text/html {len(page)}\n".encode()
+    line = f"{OLD} 192.0.2.1 20080102030405 text/html {len(page)}\n".encode()
     return gzip.compress(head + about + b"\n") + gzip.compress(line + page + b"\n")
 
 
