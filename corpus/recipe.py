@@ -237,7 +237,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Inputs that fed nothing else go with them; of the others' files those records are not chosen.
 
         Raises:
-            RecipeError: It has no such source, or no other.
+            RecipeError: It has no such source, or no other, or another would get the records of one.
         """
         known = [source.name for source in self.source]
         for name in left_out:
@@ -251,6 +251,14 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise RecipeError("nothing would be left", where="--without", remedy="leave a source in")
         if not gone:
             return self
+        for entry in self.input:
+            heir = entry.sources.get("*", gone[0])
+            if heir not in gone and any(name in gone for name in entry.sources.values()):
+                raise RecipeError(
+                    f"input `{entry.name}` would give the records of what is left out to `{heir}`",
+                    where="--without",
+                    remedy=f'name its labels instead of "*" in the recipe, or leave out `{heir}` too',
+                )
         fed = (
             msgspec.structs.replace(
                 entry, sources={label: name for label, name in entry.sources.items() if name not in gone}

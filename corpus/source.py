@@ -47,6 +47,12 @@ class Pins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     recipe: str
     blobs: tuple[Blob, ...]
 
+    def of(self, recipe: Recipe) -> Pins:
+        """The pins of this recipe's inputs alone: a union without a source needs not all that was locked."""
+        inputs = {entry.name for entry in recipe.input}
+        kept = tuple(blob for blob in self.blobs if blob.input in inputs)
+        return msgspec.structs.replace(self, blobs=kept)
+
 
 @dataclass(frozen=True)
 class Found:

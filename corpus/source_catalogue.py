@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -132,31 +131,35 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     file: tuple[FileAt, ...] = ()
     list: tuple[ListAt, ...] = ()
 
+    def short_status(self) -> str:
+        """The status and the date alone, for a table: `withdrawn 2023-08`."""
+        return " ".join([self.status.replace("-", " "), *self.since.split()[:1]])
+
+    def status_since(self) -> str:
+        """The status with its date: `withdrawn since 2023-08`."""
+        return self.status.replace("-", " ") + (f" since {self.since}" if self.since else "")
+
     def status_words(self) -> str:
-        """The status with its date and reason: `withdrawn since 2023: ...`."""
-        words = self.status.replace("-", " ") + (f" since {self.since}" if self.since else "")
-        return f"{words}: {self.why}" if self.why else words
+        """The status with its date and reason: `withdrawn since 2023-08: ...`."""
+        return f"{self.status_since()}: {self.why}" if self.why else self.status_since()
 
 
 class Paper(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the OPT paper says of the whole."""
+    """What the OPT paper says of the whole (data card, arXiv 2205.01068, appendix C).
 
-    text_bytes: Figure
-    tokens: Figure
+    Attributes:
+        text_bytes: "800 GB of data".
+        tokens: "180B tokens".
+    """
 
-
-@dataclass(frozen=True)
-class Explanation:
-    """What an error says of input files that are not there."""
-
-    what: str
-    remedy: str
+    text_bytes: Figure = Figure(value=800_000_000_000, source="arXiv 2205.01068, appendix C")
+    tokens: Figure = Figure(value=180_000_000_000, source="arXiv 2205.01068, appendix C")
 
 
 class Catalogue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Every source of OPT's union, their lawful substitutes, and the collections they came in."""
 
-    paper: Paper
+    paper: Paper = Paper()
     collection: tuple[Entry, ...] = ()
     source: tuple[Entry, ...] = ()
 
@@ -168,28 +171,14 @@ class Catalogue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         """The entry of that name, which is known to be there."""
         return next(entry for entry in (*self.collection, *self.source) if entry.name == name)
 
-    def explain(self, entry: Input, sources: tuple[Source, ...]) -> Explanation | None:
-        """What is missing where an input's files are, its status, and what may be had in its place.
-
-        Where all that the input holds came in one collection, that is what is missing.
-        """
-        fed = [source for source in sources if source.name in entry.sources.values()]
-        known = [found for found in map(self.of, fed) if found is not None]
-        if not known or len(known) < len(fed):
-            return None
-        whole = {found.part_of for found in known}
-        it = self.named(known[0].part_of) if len(whole) == 1 and known[0].part_of else known[0]
-        return Explanation(f"{it.title}, {it.status_words()}", self._instead(it))
-
-    def _instead(self, it: Entry) -> str:
-        if it.status == "public":
-            fetch = ", or fetch it: `build_corpus.py sources --mirror DIR`" if it.file or it.list else ""
-            return f"name the folder that holds it with --data{fetch or f', or get it at {it.at}'}"
-        note = f" ({it.substitute_note})" if it.substitute_note else ""
-        if not it.substitute:
-            return f"name the folder with --data if you hold it; there is no lawful substitute{note}"
-        titles = ", ".join(self.named(name).title for name in it.substitute)
-        return f"name the folder with --data if you hold it; the lawful substitute is {titles}{note}"
+    def held_by(self, entry: Input, sources: tuple[Source, ...]) -> tuple[Entry, ...]:
+        """What an input's files are: sources, or the collections they came in; () where one is not known."""
+        found = [self.of(source) for source in sources if source.name in entry.sources.values()]
+        known = [it for it in found if it is not None]
+        if len(known) < len(found):
+            return ()
+        whole = {it.part_of or it.name: None for it in known}
+        return tuple(self.named(name) for name in whole)
 
 
 def load_catalogue(path: str) -> Catalogue:
@@ -219,8 +208,8 @@ def _wrong(catalogue: Catalogue) -> Iterator[tuple[str, str]]:
             *([(entry.part_of, collections)] if entry.part_of else []),
         ):
             if name not in known:
-                near = difflib.get_close_matches(name, known, n=1) or [""]
-                yield f"`{entry.name}` names `{name}`, which is not here", f"write `{near[0]}`, or add its entry"
+                near = [f"write `{other}`, or " for other in difflib.get_close_matches(name, known, n=1)]
+                yield f"`{entry.name}` names `{name}`, which is not here", f"{''.join(near)}add its entry"
         for name in entry.substitute:
             if name in names and catalogue.named(name).status != "public":
                 yield f"`{entry.name}` has the substitute `{name}`, which is not public", "name one that is"

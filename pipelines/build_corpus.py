@@ -61,7 +61,9 @@ def sources_parser() -> argparse.ArgumentParser:
     doing = top.add_mutually_exclusive_group()
     doing.add_argument("--pin", action="store_true", help="hash every file and write the lock")
     doing.add_argument("--mirror", metavar="DIR", help="fetch what is public into this folder; --data is not read")
-    top.add_argument("--only", nargs="+", default=[], metavar="SOURCE", help="fetch these sources alone")
+    top.add_argument(
+        "--only", nargs="+", action="extend", default=[], metavar="SOURCE", help="fetch these sources alone"
+    )
     top.add_argument("--rate", metavar="SIZE", help="fetch no faster than this a second, for instance 10MB")
     return top
 
@@ -71,7 +73,12 @@ def _common(top: argparse.ArgumentParser) -> None:
     top.add_argument("--data", default="data", help="the folder or URL that holds the raw files (default: data)")
     top.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of the recipe")
     top.add_argument(
-        "--without", nargs="+", default=[], metavar="SOURCE", help="leave sources out; the version says so"
+        "--without",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="SOURCE",
+        help="leave sources out; the version says so",
     )
     top.add_argument("--catalogue", default=str(CATALOGUE), help="what is known of sources (default: ours)")
     top.add_argument("--pins", help="the lock of the inputs (default: the recipe's name with .pins.json)")
@@ -141,13 +148,13 @@ def build(options: argparse.Namespace) -> None:
     recipe, lock, found, catalogue = _inputs(options)
     vocabulary_file = recipe.tokens.vocabulary
 
+    from pipelines.missing import require_files
     from pipelines.reconciliation import reconciliation
-    from pipelines.source_tables import require_files
 
     if options.dry_run:
         print(reconciliation(recipe, found, catalogue))
         return
-    require_files(found, recipe, options.data, catalogue)
+    require_files(recipe, found, options.data, catalogue)
 
     from corpus.encoders import best_encoder
     from corpus.source import check_pins, find_url_lists, read_pins
@@ -173,7 +180,7 @@ def build(options: argparse.Namespace) -> None:
         recipe = recipe.naming(load_vocabulary(vocabulary_file).name)
         job = Build(recipe, options.data, options.out, vocabulary_file, encoder, driver, url_lists)
         pins = read_pins(lock)
-        blobs = check_pins(found.blobs, pins, lock) if pins else stages.pin_blobs(job, found.blobs)
+        blobs = check_pins(found.blobs, pins.of(recipe), lock) if pins else stages.pin_blobs(job, found.blobs)
         vocabulary = stages.run(job, blobs)
         manifest = seal.manifest_of(recipe, blobs, driver.sealed, vocabulary)
         run = {
@@ -205,11 +212,12 @@ def sources(options: argparse.Namespace) -> None:
     from corpus import storage
     from corpus.part import blob_digest
     from corpus.source import blob_url, encode_pins, read_pins
-    from pipelines.source_tables import require_files, sources_table
+    from pipelines.missing import require_files
+    from pipelines.source_tables import sources_table
 
     recipe, lock, found, catalogue = _inputs(options)
     if options.pin:
-        require_files(found, recipe, options.data, catalogue)
+        require_files(recipe, found, options.data, catalogue)
         blobs, hashed = found.blobs, []
         for number, blob in enumerate(blobs, start=1):
             digest, size = blob_digest(blob_url(options.data, blob))

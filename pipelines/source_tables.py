@@ -1,4 +1,4 @@
-"""What a recipe's sources are, how they may be had, and which of them are here; and the error where one is not.
+"""What a recipe's sources are, how they may be had, and which of them are here.
 
 A figure nobody published stands as `unknown`, never as 0; one written from memory or estimated bears a `~`.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from corpus.errors import SourceError
 from corpus.recipe import Recipe, Source
 from corpus.source import Blob, Found, Pins
 from corpus.source_catalogue import Catalogue, Entry, Expected, Figure, Paper
@@ -17,28 +16,6 @@ from pipelines.summary import table
 
 UNKNOWN = "unknown"
 _WIDTH = 100
-
-
-def require_files(found: Found, recipe: Recipe, data: str, catalogue: Catalogue) -> None:
-    """Lets a build begin when every pattern of its inputs matches a file.
-
-    Raises:
-        SourceError: One does not: what is missing, why it may be, what may lawfully be had in its place.
-    """
-    if not found.missing:
-        return
-    entry, pattern = found.missing[0]
-    known = catalogue.explain(entry, recipe.source)
-    names = list(dict.fromkeys(name for lacking, _ in found.missing for name in lacking.sources.values()))
-    others = list(dict.fromkeys(lacking.name for lacking, _ in found.missing if lacking.name != entry.name))
-    remedy = known.remedy if known else "name the folder that holds the raw files with --data, or mend `files`"
-    if len(names) < len(recipe.source):
-        remedy += f"; or build without: --without {' '.join(names)}"
-    raise SourceError(
-        f"no file matches `{pattern}` of input `{entry.name}`" + (f": {known.what}" if known else ""),
-        where=data + (f"; also without files: {', '.join(others)}" if others else ""),
-        remedy=remedy,
-    )
 
 
 def sources_table(recipe: Recipe, found: Found, pins: Pins | None, lock: str, catalogue: Catalogue) -> str:

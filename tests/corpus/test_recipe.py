@@ -64,6 +64,13 @@ def test_a_union_without_a_source_says_so_in_its_version() -> None:
         opt.without([source.name for source in opt.source])
 
 
+def test_what_is_left_out_does_not_change_hands(tmp_path: Path) -> None:
+    text = SMALL.replace('{ "*" = "own" }', '{ x = "xs", "*" = "own" }') + '[[source]]\nname = "xs"\n'
+    with pytest.raises(RecipeError, match="would give the records"):
+        load(tmp_path, text).without(["xs"])
+    assert [source.name for source in load(tmp_path, text).without(["own"]).source] == ["xs"]
+
+
 def test_defaults_are_part_of_the_digest_and_comments_are_not(tmp_path: Path) -> None:
     plain = load(tmp_path, SMALL)
     spelt = load(tmp_path, "# said\n" + SMALL + "[duplicates]\nthreshold_percent = 95\n")

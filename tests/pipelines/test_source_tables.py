@@ -82,20 +82,40 @@ def test_a_missing_source_says_what_is_known_of_it_and_no_more(raw: Path, tmp_pa
     done = command("build_corpus.py", "--recipe", OPT, "--data", raw, "--out", tmp_path / "out")
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        "error: no file matches `roberta/ccnews/crawl-data/CC-NEWS/**/*.warc.gz` of input `ccnews`: CCNews v2, "
-        "never published: its makers do not distribute it",
-        f"   at: {raw}",
-        "   do: name the folder with --data if you hold it; the lawful substitute is CC-NEWS, in the place of "
-        "CCNews v2 (the crawl that it was made from; the extraction is ours); or build without: --without ccnews",
+        "error: CCNews v2: not here, and never published: its makers do not distribute it",
+        f"   at: {raw}: no file matches `roberta/ccnews/crawl-data/CC-NEWS/**/*.warc.gz` of input `ccnews`",
+        "   do: name the folder that holds them with --data, or take what is lawful: cc-news (`sources` tells "
+        "how), or build --without ccnews",
     ]
     assert not (tmp_path / "out").exists()
 
 
 def test_all_that_is_missing_is_named_at_once(tmp_path: Path) -> None:
-    done = command("build_corpus.py", "--recipe", OPT, "--without", "pile-cc", "--data", tmp_path)
+    (tmp_path / "reddit" / "comments").mkdir(parents=True)
+    (tmp_path / "reddit" / "comments" / "RC_2005-12").write_bytes(b"x")
+    done = command("build_corpus.py", "--recipe", OPT, "--without", "ccnews", "--data", tmp_path)
     assert done.returncode == 2
-    assert "also without files: stories, ccnews, pile, reddit" in done.stderr
-    assert "--without" not in done.stderr  # nothing would be left
+    assert done.stderr.splitlines() == [
+        "error: not here: BookCorpus (withdrawn since 2016-11), CC-Stories (withdrawn since 2022-02 at the "
+        "latest), the Pile (withdrawn since 2023-08)",
+        f"   at: {tmp_path}: no file matches `roberta/bookcorpus/books_large_p*.txt` of input `bookcorpus`, nor "
+        "what 2 other inputs name",
+        "   do: name the folder that holds them with --data, or take what is lawful: pg19, common-crawl, "
+        "wikipedia-dump, uspto-grants, mathematics, hacker-news-api (`sources` tells how), or build --without "
+        "bookcorpus cc-stories wikipedia gutenberg uspto openwebtext2 hackernews opensubtitles dm-mathematics "
+        "pile-cc",
+    ]
+
+
+def test_where_all_is_missing_nothing_can_be_left_out(tmp_path: Path) -> None:
+    done = command("build_corpus.py", "--recipe", OPT, "--data", tmp_path)
+    assert done.returncode == 2 and "--without" not in done.stderr
+
+
+def test_what_nothing_lawful_replaces_is_said(tmp_path: Path) -> None:
+    others = [source.name for source in load_recipe(str(OPT)).source if source.name != "reddit"]
+    done = command("build_corpus.py", "--recipe", OPT, "--without", *others, "--data", tmp_path)
+    assert "nothing lawful takes its place" in done.stderr
 
 
 def test_the_reconciliation_names_the_rest_unknown(raw: Path) -> None:
@@ -141,6 +161,17 @@ def test_what_is_known_of_sources_is_no_part_of_a_corpus(tiny: Tiny, tmp_path: P
         other,
     )
     assert digest_of(done.stdout) == tiny.digest
+
+
+def test_a_lock_of_all_serves_a_union_of_less(tiny: Tiny, tmp_path: Path) -> None:
+    lock, sources = tmp_path / "lock.json", load_recipe(str(tiny.recipe)).source
+    said = ["--recipe", tiny.recipe, "--data", tiny.data, "--pins", lock]
+    assert command("build_corpus.py", "sources", *said, "--pin").returncode == 0
+    first, last = sources[0].name, sources[-1].name
+    done = command("build_corpus.py", *said, "--out", tmp_path / "out", "--without", first, "--without", last)
+    assert f"sealed tiny@1.0.0+without.{first}.{last} sha256:" in done.stdout, done.stderr
+    ref = tmp_path / "out" / "refs" / "tiny" / f"1.0.0+without.{first}.{last}"
+    assert command("audit.py", "verify", ref).returncode == 0
 
 
 def test_a_reader_that_leaves_early_is_no_error(tiny: Tiny) -> None:
