@@ -60,8 +60,8 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--recipe", default="workflows/recipes/sample.toml")
     options.add_argument("--data", type=Path, default=ROOT / "data" / "sample")
-    chosen = options.parse_args()
-    command = [sys.executable, str(ROOT / "pipelines/build_corpus.py"), "--recipe", chosen.recipe]
+    chosen, more = options.parse_known_args()  # what is not ours is the build's: --without, --set
+    command = [sys.executable, str(ROOT / "pipelines/build_corpus.py"), "--recipe", chosen.recipe, *more]
     rows = []
     with tempfile.TemporaryDirectory(prefix="reproduce-") as folder:
         work = Path(folder)
