@@ -28,8 +28,10 @@ class Drop(IntEnum):
     REPEATED_LINES = 24
     OTHER_LANGUAGE = 25  # the languages the recipe keeps are less likely together than it asks
     FOREIGN_RULE = 26  # a block of another library refused it; the row says which, and in which words
+    LISTED_URL = 27  # a list of the recipe's names its URL, or the domain it lies in
     EXACT_DUPLICATE = 40  # the same normalised text as the winner
     NEAR_DUPLICATE = 41  # Jaccard with the winner at or above the recipe's threshold
+    REPEATED_URL = 42  # the same URL as the winner, which was fetched first
 
     @property
     def label(self) -> str:

@@ -4,6 +4,7 @@
     ├── RecipeError            the recipe or the command line is wrong                     exit 2
     ├── SourceError            an input is missing, unreadable, or not what was pinned     exit 2
     │   └── DamagedContainerError   a compressed file is truncated or corrupt                   exit 2
+    ├── FetchError             a file cannot be fetched, or is not what it should be       exit 1
     ├── StoreError             the store cannot be written, or another build holds it      exit 2
     ├── EngineError            workers died, differ, or cannot be reached                  exit 2
     └── IntegrityError         sealed bytes, counts or laws do not hold                    exit 1
@@ -54,6 +55,10 @@ class SourceError(TokentrailError):
 
 class DamagedContainerError(SourceError):
     """A compressed file ends early or does not decode; carries the offset reached in its `where`."""
+
+
+class FetchError(TokentrailError):
+    """A public file cannot be fetched, or what came differs from its pin."""
 
 
 class StoreError(TokentrailError):

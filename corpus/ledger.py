@@ -19,8 +19,8 @@ Columns of a ledger part (Parquet, in the order of blob and record):
     language_percent int32      the share of the languages the recipe keeps; -1: not asked
     block, reason   int32       of a text that a block refused: the block's index in the source's list, and the
                                 reason's among those of the block, both in the same rules; else -1
-    winner          16 bytes    of a duplicate: the document that stayed; else zeros
-    via             16 bytes    of a duplicate: the document it was compared with, which is the winner, but under
+    winner          16 bytes    of a duplicate or a repeated URL: the document that stayed; else zeros
+    via             16 bytes    of the same: the document it was compared with, which is the winner, but under
                                 the policy `component` the next on the way to it
     inter, union    int32       of a near-duplicate: its Jaccard with that document; else 0
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-import tomllib
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal, cast
 
 import msgspec
@@ -20,13 +19,19 @@ import rfc8785
 from corpus.errors import RecipeError
 from corpus.filters import FilterRules
 from corpus.language import LanguageRules
+from corpus.readers.crawl_time import crawl_time
+from corpus.readers.record import FactName
+from corpus.strict_toml import apply_override, convert, read_tree
+from corpus.url_list import UrlList
 
 OnDamage = Literal["stop", "keep-what-was-read"]
 ReaderName = Literal[
+    "arc",
     "book-corpus",
     "cc-news",
     "dm-mathematics",
     "gutenberg",
+    "hacker-news",
     "jsonl",
     "news-please",
     "news-please-lines",
@@ -41,6 +46,15 @@ ReaderName = Literal[
     "wet",
     "wikipedia",
 ]
+
+ONCE_PER_URL: Mapping[str, bool] = MappingProxyType(
+    {"arc": True, "cc-news": True, "news-please": True, "news-please-lines": True, "wet": False}
+)
+"""The readers that know a record's URL, and whether by default a page of theirs is kept once."""
+
+
+DUMPS: Mapping[str, str] = MappingProxyType({"reddit": "a thread", "hacker-news": "a story"})
+"""The readers whose records are no documents by themselves, and what their records meet in."""
 
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,10 +81,14 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         sources: The reader's label (for the Pile, `pile_set_name`) -> a source's name; "*" is any label.
         text_field: Where JSON lines or Parquet rows hold the text; dots go into objects.
         label_field: Where they hold the label, or "" for none.
+        facts: For JSON lines alone: url, date, language, licence or opt_out -> where a line holds it.
         chain: For Reddit alone.
         lines_per_document: For BookCorpus alone: its lines know no book (unpublished: our choice).
-        extractor: For CC-News alone: the library that makes text of HTML.
-        until: For CC-News alone: the last second of crawl time (OPT section 2.3: "through September 28, 2021").
+        extractor: For CC-News and ARC alone: the library that makes text of HTML.
+        until: For these and news-please: the last second of crawl time (OPT: "through September 28, 2021").
+        once_per_url: For `ONCE_PER_URL` and JSON lines that know a url: whether only the first of a URL stays,
+            among inputs that ask for it.
+        url_lists: For the same readers: what these lists name is dropped.
     """
 
     name: str
@@ -83,6 +101,21 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     lines_per_document: int = 512
     extractor: Literal["resiliparse", "trafilatura"] = "resiliparse"
     until: str = "2021-09-28T23:59:59Z"
+    facts: dict[FactName, str] | msgspec.UnsetType = msgspec.UNSET
+    once_per_url: bool | msgspec.UnsetType = msgspec.UNSET
+    url_lists: tuple[UrlList, ...] | msgspec.UnsetType = msgspec.UNSET
+
+    def resolved(self) -> Input:
+        """The input with its reader's own defaults; a reader that knows no URL has no key for them."""
+        if self.reader not in ONCE_PER_URL:
+            return self
+        once = ONCE_PER_URL[self.reader] if self.once_per_url is msgspec.UNSET else self.once_per_url
+        return msgspec.structs.replace(self, once_per_url=once, url_lists=self.url_lists or ())
+
+    def naming(self) -> Input:
+        """The input with its lists named, not located."""
+        lists = tuple(msgspec.structs.replace(found, path="") for found in self.url_lists or ())
+        return msgspec.structs.replace(self, url_lists=lists or self.url_lists)
 
 
 class Block(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -198,9 +231,51 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """The treatment of a source's text."""
         return next(s.text or self.text for s in self.source if s.name == source)
 
+    def without(self, left_out: Sequence[str]) -> Recipe:
+        """The recipe of the union without some sources, which its version then says: `1.0.0+without.stories`.
+
+        Inputs that fed nothing else go with them; of the others' files those records are not chosen.
+
+        Raises:
+            RecipeError: It has no such source, or no other, or another would get the records of one.
+        """
+        known = [source.name for source in self.source]
+        for name in left_out:
+            if name not in known:
+                near = (difflib.get_close_matches(name, known, n=1) or [", ".join(known)])[0]
+                raise RecipeError(
+                    f"the recipe has no source `{name}`", where=f"--without {name}", remedy=f"choose: {near}"
+                )
+        gone = [name for name in known if name in left_out]
+        if len(gone) == len(known):
+            raise RecipeError("nothing would be left", where="--without", remedy="leave a source in")
+        if not gone:
+            return self
+        for entry in self.input:
+            heir = entry.sources.get("*", gone[0])
+            if heir not in gone and any(name in gone for name in entry.sources.values()):
+                raise RecipeError(
+                    f"input `{entry.name}` would give the records of what is left out to `{heir}`",
+                    where="--without",
+                    remedy=f'name its labels instead of "*" in the recipe, or leave out `{heir}` too',
+                )
+        fed = (
+            msgspec.structs.replace(
+                entry, sources={label: name for label, name in entry.sources.items() if name not in gone}
+            )
+            for entry in self.input
+        )
+        return msgspec.structs.replace(
+            self,
+            version=f"{self.version}{'.' if '+' in self.version else '+'}without.{'.'.join(gone)}",
+            input=tuple(entry for entry in fed if entry.sources),
+            source=tuple(source for source in self.source if source.name not in gone),
+        )
+
     def naming(self, vocabulary: str) -> Recipe:
-        """The recipe with its vocabulary named, not located: where a file lies is no part of a corpus."""
-        return msgspec.structs.replace(self, tokens=msgspec.structs.replace(self.tokens, vocabulary=vocabulary))
+        """The recipe with its files named, not located: where a file lies is no part of a corpus."""
+        tokens = msgspec.structs.replace(self.tokens, vocabulary=vocabulary)
+        return msgspec.structs.replace(self, tokens=tokens, input=tuple(entry.naming() for entry in self.input))
 
     def canonical(self) -> dict[str, Any]:
         """The resolved recipe as plain JSON values: what the manifest holds."""
@@ -217,82 +292,12 @@ def load_recipe(path: str, overrides: tuple[str, ...] = ()) -> Recipe:
     Raises:
         RecipeError: No such file, not TOML, an unknown key (the nearest one is named), a wrong type or value.
     """
-    try:
-        tree = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise RecipeError(
-            "there is no such recipe", where=path, remedy="name one of workflows/recipes/*.toml with --recipe"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(
-            f"the recipe is not TOML: {error}", where=path, remedy="mend the line it names"
-        ) from error
+    tree = read_tree(path, "recipe", "name one of workflows/recipes/*.toml with --recipe")
     for override in overrides:
-        _apply(tree, override)
-    recipe = _convert(tree, path)
+        apply_override(tree, override)
+    recipe = convert(tree, Recipe, path, "recipe")
     _check(recipe, path)
-    return recipe
-
-
-def _apply(tree: dict[str, Any], override: str) -> None:
-    """Sets one value: `filters.min_words=40`, or `source.pile-cc.licence=...`: a list is entered by name."""
-    path, equals, text = override.partition("=")
-    keys = path.strip().split(".")
-    if not equals or not all(keys):
-        raise RecipeError(
-            "an override is not key=value",
-            where=f"--set {override}",
-            remedy="write --set text.filters.min_words=40",
-        )
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()  # A bare word is a string: nobody wants to quote TOML within a shell.
-    if keys == ["version"]:
-        value = text.strip().strip("\"'")  # 2 and 1.0 are versions, not numbers.
-    node: Any = tree
-    for depth, key in enumerate(keys[:-1]):
-        if isinstance(node, list):
-            named = [element for element in node if element.get("name") == key]
-            if not named:
-                known = ", ".join(str(element.get("name")) for element in node)
-                at = ".".join(keys[:depth])
-                raise RecipeError(
-                    f"no {at} is called {key}", where=f"--set {override}", remedy=f"choose one of: {known}"
-                )
-            node = named[0]
-        else:
-            node = node.setdefault(key, {})
-    if not isinstance(node, dict):
-        raise RecipeError(
-            "this key holds no table", where=f"--set {override}", remedy="name a key of the recipe, dots between"
-        )
-    node[keys[-1]] = value
-
-
-def _convert(tree: dict[str, Any], path: str) -> Recipe:
-    try:
-        return msgspec.convert(tree, Recipe)
-    except msgspec.ValidationError as error:
-        message = str(error)
-        unknown = re.search(r"unknown field `(.+?)`", message)
-        at = re.search(r"at `(.+)`", message)
-        where = f"{path}, {at[1].removeprefix('$.')}" if at else path
-        if unknown is None:
-            raise RecipeError(
-                f"a value of the recipe is wrong: {message.partition(' - at')[0]}",
-                where=where,
-                remedy="give the type it asks for; workflows/recipes/README.md lists every key",
-            ) from error
-        near = difflib.get_close_matches(unknown[1], _field_names(Recipe), n=1, cutoff=0.5)
-        remedy = f"did you mean `{near[0]}`?" if near else "remove it; workflows/recipes/README.md lists every key"
-        raise RecipeError(f"unknown key `{unknown[1]}`", where=where, remedy=remedy) from error
-
-
-def _field_names(struct: type[msgspec.Struct]) -> list[str]:
-    """Every key a recipe may hold, at any depth."""
-    nested = (Input, Chain, Source, Text, FilterRules, LanguageRules, Block, Duplicates, Validation, Tokens)
-    return [name for kind in (struct, *nested) for name in kind.__struct_fields__]
+    return msgspec.structs.replace(recipe, input=tuple(entry.resolved() for entry in recipe.input))
 
 
 def _check(recipe: Recipe, path: str) -> None:
@@ -304,7 +309,8 @@ def _check(recipe: Recipe, path: str) -> None:
     for what, remedy in (
         *_wrong_names(recipe),
         *_wrong_sources(recipe),
-        *_wrong_reddit(recipe),
+        *_wrong_dumps(recipe),
+        *_wrong_crawls(recipe),
         *_wrong_values(recipe),
     ):
         raise RecipeError(what, where=path, remedy=remedy)
@@ -334,16 +340,28 @@ def _wrong_sources(recipe: Recipe) -> Iterator[tuple[str, str]]:
             yield f"no input gives records to source `{name}`", "remove it, or name it in an input's `sources`"
 
 
-def _wrong_reddit(recipe: Recipe) -> Iterator[tuple[str, str]]:
-    reddit = [entry for entry in recipe.input if entry.reader == "reddit"]
-    if len(reddit) > 1:
-        yield (
-            "two inputs read Reddit",
-            "make them one: a thread lies in many months, and one rule chooses its chain",
-        )
-    for entry in reddit:
-        if list(entry.sources) != ["*"]:
-            yield f"input `{entry.name}`: a chain has no label", 'write sources = { "*" = "reddit" }'
+def _wrong_dumps(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    for reader, what in DUMPS.items():
+        found = [entry for entry in recipe.input if entry.reader == reader]
+        if len(found) > 1:
+            yield (
+                f"two inputs read {reader}",
+                f"make them one: {what} lies in many files, and one rule makes its document",
+            )
+        for entry in found:
+            if list(entry.sources) != ["*"]:
+                yield f"input `{entry.name}`: {what} has no label", f'write sources = {{ "*" = "{reader}" }}'
+
+
+def _wrong_crawls(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    for entry in recipe.input:
+        if entry.until and crawl_time(entry.until) != entry.until:
+            yield f"input `{entry.name}`: until is no second of UTC", 'write until = "2021-09-28T23:59:59Z"'
+        said = {entry.once_per_url, entry.url_lists} != {msgspec.UNSET}
+        if entry.facts and entry.reader != "jsonl":
+            yield f"input `{entry.name}`: {entry.reader} knows its own facts", "remove `facts`: it is for jsonl"
+        if entry.reader not in ONCE_PER_URL and said and "url" not in (entry.facts or {}):
+            yield f"input `{entry.name}`: {entry.reader} knows no URL", "remove once_per_url and url_lists"
 
 
 def _wrong_values(recipe: Recipe) -> Iterator[tuple[str, str]]:

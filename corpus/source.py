@@ -7,14 +7,17 @@ build reads nothing whose bytes differ from its pin.
 from __future__ import annotations
 
 import fnmatch
+import itertools
 import posixpath
+from dataclasses import dataclass
 
 import msgspec
 import rfc8785
 
 from corpus import storage
 from corpus.errors import RecipeError, SourceError
-from corpus.recipe import Recipe
+from corpus.recipe import Input, Recipe
+from corpus.url_list import load_url_list
 
 PINS_SCHEMA = "tokentrail/pins/1"
 
@@ -44,47 +47,86 @@ class Pins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     recipe: str
     blobs: tuple[Blob, ...]
 
+    def of(self, recipe: Recipe) -> Pins:
+        """The pins of this recipe's inputs alone: a union without a source needs not all that was locked."""
+        inputs = {entry.name for entry in recipe.input}
+        kept = tuple(blob for blob in self.blobs if blob.input in inputs)
+        return msgspec.structs.replace(self, blobs=kept)
 
-def find_blobs(recipe: Recipe, data: str) -> tuple[Blob, ...]:
-    """The files of every input below the data folder, in the order of (input, path), not yet hashed.
+
+@dataclass(frozen=True)
+class Found:
+    """What lies below a data folder of a recipe's inputs.
+
+    Attributes:
+        blobs: In the order of (input, path), not yet hashed.
+        missing: (input, pattern) of every pattern that matches nothing.
+    """
+
+    blobs: tuple[Blob, ...]
+    missing: tuple[tuple[Input, str], ...]
+
+
+def find_blobs(recipe: Recipe, data: str) -> Found:
+    """The files of every input below the data folder.
 
     Raises:
-        SourceError: A pattern matches nothing, or a file is claimed by two inputs.
+        RecipeError: A file is claimed by two inputs.
     """
     listed = storage.list_sizes(data)
-    found: dict[str, str] = {}
-    blobs = []
+    claimed: dict[str, str] = {}
+    blobs: list[Blob] = []
+    missing = []
     for entry in recipe.input:
+        own = set()
         for pattern in entry.files:
-            paths = sorted(path for path in listed if _matches(path, pattern))
+            paths = {path for path in listed if _matches(path, pattern)}
+            own |= paths
             if not paths:
-                raise SourceError(
-                    f"no file matches `{pattern}` of input `{entry.name}`",
-                    where=data,
-                    remedy="name the folder that holds the raw files with --data, or mend the input's `files`",
+                missing.append((entry, pattern))
+        for path in sorted(own):
+            if claimed.setdefault(path, entry.name) != entry.name:
+                raise RecipeError(
+                    f"two inputs claim the same file: {claimed[path]} and {entry.name}",
+                    where=path,
+                    remedy="make their `files` patterns disjoint: a file is read once",
                 )
-            for path in paths:
-                if found.setdefault(path, entry.name) != entry.name:
-                    raise RecipeError(
-                        f"two inputs claim the same file: {found[path]} and {entry.name}",
-                        where=path,
-                        remedy="make their `files` patterns disjoint: a file is read once",
-                    )
-        claimed = sorted(path for path, name in found.items() if name == entry.name)
-        blobs += [Blob(entry.name, path, listed[path]) for path in claimed]
-    return tuple(blobs)
+            blobs.append(Blob(entry.name, path, listed[path]))
+    return Found(tuple(blobs), tuple(missing))
+
+
+def find_url_lists(recipe: Recipe, data: str) -> dict[str, str]:
+    """Where each of the recipe's URL lists lies, by its sha256; every one is read and proved.
+
+    Raises:
+        SourceError: One is missing, is another than the recipe names, or cannot be read.
+    """
+    found = {}
+    for entry in recipe.input:
+        for pinned in entry.url_lists or ():
+            found[pinned.sha256] = storage.join(data, pinned.path)
+            load_url_list(found[pinned.sha256], pinned.sha256)
+    return found
 
 
 def _matches(path: str, pattern: str) -> bool:
-    """Shell patterns by path component: `*` does not cross a slash, `**` crosses any number."""
+    """Shell patterns by path component: `*` does not cross a slash, `**` crosses any number.
+
+    As in a shell, only a pattern that begins with a dot matches a hidden name: a half-fetched file is no input.
+    """
     parts, wanted = path.split("/"), pattern.split("/")
 
     def match(i: int, j: int) -> bool:
         if j == len(wanted):
             return i == len(parts)
         if wanted[j] == "**":
-            return any(match(k, j + 1) for k in range(i, len(parts) + 1))
-        return i < len(parts) and fnmatch.fnmatchcase(parts[i], wanted[j]) and match(i + 1, j + 1)
+            ends = itertools.takewhile(
+                lambda k: k == i or not parts[k - 1].startswith("."), range(i, len(parts) + 1)
+            )
+            return any(match(k, j + 1) for k in ends)
+        if i == len(parts) or (parts[i].startswith(".") and not wanted[j].startswith(".")):
+            return False
+        return fnmatch.fnmatchcase(parts[i], wanted[j]) and match(i + 1, j + 1)
 
     return match(0, 0)
 

@@ -2,11 +2,13 @@
 
 python pipelines/audit.py verify build/refs/sample/1.0.0
 python pipelines/audit.py trace build/refs/sample/1.0.0 wikipedia-00000:1000 --data data/sample
+python pipelines/audit.py explain build/refs/sample/1.0.0 pile/train/02.jsonl.zst:2203
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,11 +25,13 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True)
     verify = commands.add_parser("verify", help="check every digest and every law")
     trace = commands.add_parser("trace", help="follow a token to the record it came from")
-    for command in (verify, trace):
+    explain = commands.add_parser("explain", help="say why a document is in the corpus or not")
+    for command in (verify, trace, explain):
         command.add_argument("ref", help="a sealed corpus, for instance build/refs/sample/1.0.0")
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     trace.add_argument("address", help="<shard>:<token>, for instance wikipedia-00000:1000")
     trace.add_argument("--data", help="the folder or URL of the raw files, to read the record itself")
+    explain.add_argument("document", help="its id, or its record as <file>:<number>")
     return top
 
 
@@ -35,12 +39,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; gives the exit code: 0 it holds, 1 a check failed, 2 the user's mistake."""
     options = parser().parse_args(argv)
     try:
-        return verify(options.ref) if options.command == "verify" else trace(options)
+        if options.command == "verify":
+            return verify(options.ref)
+        return trace(options) if options.command == "trace" else explain(options)
     except TokentrailError as error:
         if options.debug:
             raise
         print(error, file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:  # who read along has gone: `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         return 130
 
@@ -71,6 +80,14 @@ def trace(options: argparse.Namespace) -> int:
     found = tracing.trace(options.ref, options.address, options.data)
     print(tracing.describe(found, options.address))
     return 1 if found.proved is False else 0
+
+
+def explain(options: argparse.Namespace) -> int:
+    """Says what became of one document, and of those it lost to."""
+    from pipelines import explaining
+
+    print(explaining.describe(explaining.explain(options.ref, options.document)))
+    return 0
 
 
 if __name__ == "__main__":

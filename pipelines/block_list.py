@@ -164,7 +164,7 @@ REFUSED: Mapping[str, str] = MappingProxyType(
         "language": "fetches its model when it runs, and its floats move with the processor; use text.language",
         "fasttext": "fetches its model when it runs, and its floats move with the processor",
         "unigram-log-probs": "fetches its word counts when it runs, and sums floats",
-        "url": "fetches today's list of public suffixes when it runs, and blocks are not told a text's address",
+        "url": "fetches today's list of public suffixes when it runs; use the input's url_lists",
         "lambda": "runs code, and a recipe holds none",
     }
 )

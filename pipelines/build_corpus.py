@@ -1,7 +1,9 @@
 """The command line that builds a corpus: from raw files to a sealed, verified manifest.
 
     python pipelines/build_corpus.py --recipe workflows/recipes/sample.toml --data data/sample --out build
+    python pipelines/build_corpus.py --recipe workflows/recipes/opt.toml --data data --dry-run
     python pipelines/build_corpus.py sources --recipe workflows/recipes/sample.toml --data data/sample --pin
+    python pipelines/build_corpus.py sources --recipe workflows/recipes/opt.toml --mirror data --rate 10MB
 
 Engines and kernels are imported once the arguments are known: --help answers at once.
 """
@@ -25,7 +27,10 @@ from pipelines.runners import RUNNERS, Choice
 
 if TYPE_CHECKING:
     from corpus.recipe import Recipe
-    from corpus.source import Blob
+    from corpus.source import Found
+    from corpus.source_catalogue import Catalogue
+
+CATALOGUE = Path(__file__).resolve().parents[1] / "workflows" / "recipes" / "catalogue.toml"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -33,9 +38,8 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="build_corpus.py",
         description="Builds a corpus from a recipe: pins, reads, deduplicates, tokenizes, seals.",
-        epilog="`build_corpus.py sources --recipe R --data DIR [--pin]` lists a recipe's inputs and locks them. "
-        "What is not named here goes on to Beam: --runner dataflow --project P --region R --temp_location gs://...",
-        allow_abbrev=False,  # an abbreviation of ours may be an option of Beam's
+        epilog="`build_corpus.py sources --recipe R` says what a recipe's sources are and whether they are here.",
+        allow_abbrev=False,  # an abbreviation of ours may be an option of an engine's
     )
     _common(top)
     top.add_argument("--out", default="build", help="the store, a folder or URL (default: build)")
@@ -45,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument(
         "--encoder", default="auto", help="tokenizers, fast, or auto: fast where installed; never changes a byte"
     )
+    top.add_argument("--dry-run", action="store_true", help="build nothing: expected sizes beside the paper's")
     return top
 
 
@@ -52,10 +57,16 @@ def sources_parser() -> argparse.ArgumentParser:
     """The options of `sources`."""
     top = argparse.ArgumentParser(
         prog="build_corpus.py sources",
-        description="Lists a recipe's sources and input files, and locks the files.",
+        description="Lists a recipe's sources and input files, locks the files, or fetches what is public.",
     )
     _common(top)
-    top.add_argument("--pin", action="store_true", help="hash every file and write the lock")
+    doing = top.add_mutually_exclusive_group()
+    doing.add_argument("--pin", action="store_true", help="hash every file and write the lock")
+    doing.add_argument("--mirror", metavar="DIR", help="fetch what is public into this folder; --data is not read")
+    top.add_argument(
+        "--only", nargs="+", action="extend", default=[], metavar="SOURCE", help="fetch these sources alone"
+    )
+    top.add_argument("--rate", metavar="SIZE", help="fetch no faster than this a second, for instance 10MB")
     return top
 
 
@@ -63,6 +74,15 @@ def _common(top: argparse.ArgumentParser) -> None:
     top.add_argument("--recipe", required=True, help="a recipe, for instance workflows/recipes/sample.toml")
     top.add_argument("--data", default="data", help="the folder or URL that holds the raw files (default: data)")
     top.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of the recipe")
+    top.add_argument(
+        "--without",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="SOURCE",
+        help="leave sources out; the version says so",
+    )
+    top.add_argument("--catalogue", default=str(CATALOGUE), help="what is known of sources (default: ours)")
     top.add_argument("--pins", help="the lock of the inputs (default: the recipe's name with .pins.json)")
     top.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
@@ -77,8 +97,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if command is sources:
         options = sources_parser().parse_args(arguments[1:])
     else:
-        options, for_beam = parser().parse_known_args(arguments)
-        options.for_beam = for_beam
+        options, others = parser().parse_known_args(arguments)
+        options.others = others
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         command(options)
@@ -87,8 +107,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(error, file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:  # who read along has gone: `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
-        print("interrupted: what is sealed is kept; start the same command again to go on", file=sys.stderr)
+        print("interrupted: what is done is kept; start the same command again to go on", file=sys.stderr)
         return 130
     return 0
 
@@ -97,14 +120,21 @@ def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _inputs(options: argparse.Namespace) -> tuple[Recipe, tuple[Blob, ...], str]:
-    """The recipe, its files as they lie there, and where their lock is."""
-    from corpus.recipe import load_recipe
+def _inputs(options: argparse.Namespace) -> tuple[Recipe, str, Found, Catalogue]:
+    """The recipe, where the lock of its files is, the files there are, and what is known of its sources."""
     from corpus.source import find_blobs
+    from corpus.source_catalogue import load_catalogue
 
-    recipe = load_recipe(options.recipe, tuple(options.set))
-    pins = options.pins or str(Path(options.recipe).with_suffix(".pins.json"))
-    return recipe, find_blobs(recipe, options.data), pins
+    recipe, lock = _recipe(options)
+    return recipe, lock, find_blobs(recipe, options.data), load_catalogue(options.catalogue)
+
+
+def _recipe(options: argparse.Namespace) -> tuple[Recipe, str]:
+    """The recipe, and where the lock of its files is."""
+    from corpus.recipe import load_recipe
+
+    recipe = load_recipe(options.recipe, tuple(options.set)).without(options.without)
+    return recipe, options.pins or str(Path(options.recipe).with_suffix(".pins.json"))
 
 
 def build(options: argparse.Namespace) -> None:
@@ -113,18 +143,27 @@ def build(options: argparse.Namespace) -> None:
     Raises:
         TokentrailError: Whatever stopped it; what is sealed is kept.
     """
-    choice = Choice(options.runner, options.workers, options.scheduler, options.for_beam)
+    choice = Choice(options.runner, options.workers, options.scheduler, options.others)
     choice.check(options.out, options.data)
-    recipe, found, lock = _inputs(options)
+    recipe, lock, found, catalogue = _inputs(options)
     store, data = choice.seen(options.out), choice.seen(options.data)
     vocabulary_file = recipe.tokens.vocabulary
     if vocabulary_file != "gpt2":
         vocabulary_file = choice.seen(vocabulary_file)
 
+    from pipelines.missing import require_files
+    from pipelines.reconciliation import reconciliation
+
+    if options.dry_run:
+        print(reconciliation(recipe, found, catalogue))
+        return
+    require_files(recipe, found, options.data, catalogue)
+
     from corpus.encoders import best_encoder
-    from corpus.source import check_pins, read_pins
+    from corpus.source import check_pins, find_url_lists, read_pins
     from corpus.tokenizer import load_vocabulary
     from pipelines import seal, stages
+    from pipelines.build import Build
     from pipelines.driver import Driver
     from pipelines.lease import lease
     from pipelines.progress import Progress
@@ -135,14 +174,15 @@ def build(options: argparse.Namespace) -> None:
     encoder = best_encoder() if options.encoder == "auto" else options.encoder
     shared_encoder(encoder)  # a wrong name is an error before anything is spent
     describe([recipe.text_of(source.name) for source in recipe.source])  # so is a library that is missing
+    url_lists = find_url_lists(recipe, data)  # and a list that is not the one the recipe names
     progress = Progress()
     started = time.time()
     with lease(options.out), choice.start(progress.tick) as engine:
         driver = Driver(engine, progress)
         recipe = recipe.naming(load_vocabulary(vocabulary_file).name)
-        job = stages.Build(recipe, data, store, vocabulary_file, encoder, driver)
+        job = Build(recipe, data, store, vocabulary_file, encoder, driver, url_lists)
         pins = read_pins(lock)
-        blobs = check_pins(found, pins, lock) if pins else stages.pin_blobs(job, found)
+        blobs = check_pins(found.blobs, pins.of(recipe), lock) if pins else stages.pin_blobs(job, found.blobs)
         vocabulary = stages.run(job, blobs)
         manifest = seal.manifest_of(recipe, blobs, driver.sealed, vocabulary)
         run = {
@@ -160,28 +200,47 @@ def build(options: argparse.Namespace) -> None:
 
 
 def sources(options: argparse.Namespace) -> None:
-    """Lists a recipe's sources and files; with --pin, hashes the files and writes their lock.
+    """Says what a recipe's sources are and which are here; --pin locks the files, --mirror fetches what is public.
 
     Raises:
         TokentrailError: The recipe is wrong, or a file is missing or unreadable.
     """
+    if options.mirror:
+        _mirror(options)
+        return
+
     import msgspec
 
     from corpus import storage
     from corpus.part import blob_digest
     from corpus.source import blob_url, encode_pins, read_pins
-    from pipelines.summary import sources_table
+    from pipelines.missing import require_files
+    from pipelines.source_tables import sources_table
 
-    recipe, blobs, lock = _inputs(options)
+    recipe, lock, found, catalogue = _inputs(options)
     if options.pin:
-        hashed = []
+        require_files(recipe, found, options.data, catalogue)
+        blobs, hashed = found.blobs, []
         for number, blob in enumerate(blobs, start=1):
             digest, size = blob_digest(blob_url(options.data, blob))
             print(f"[{number}/{len(blobs)}] {digest[:16]} {blob.path}", file=sys.stderr)
             hashed.append(msgspec.structs.replace(blob, sha256=digest, size=size))
         storage.remove(lock)
         storage.publish(lock, encode_pins(recipe, tuple(hashed)))
-    print(sources_table(recipe, blobs, read_pins(lock), lock))
+    print(sources_table(recipe, found, read_pins(lock), lock, catalogue))
+
+
+def _mirror(options: argparse.Namespace) -> None:
+    from corpus.source import read_pins
+    from corpus.source_catalogue import load_catalogue
+    from pipelines.mirror.client import rate_of
+    from pipelines.mirror.fetch import mirror
+    from pipelines.mirror.plan import chosen
+
+    recipe, lock = _recipe(options)
+    rate = rate_of(options.rate) if options.rate else 0
+    wanted = chosen(recipe, options.only)
+    mirror(wanted, load_catalogue(options.catalogue), read_pins(lock), options.mirror, rate)
 
 
 if __name__ == "__main__":

@@ -14,11 +14,15 @@ LOCK_NAME = ".lock"
 
 
 @contextmanager
-def lease(store: str) -> Iterator[None]:
-    """Holds a store for the time of a build.
+def lease(store: str, holder: str = "build", option: str = "--out") -> Iterator[None]:
+    """Holds a store for the time of a build, or of whatever else fills a folder.
+
+    Args:
+        holder: What it is held by, and of what there is one at a time.
+        option: Names the folder on the command line.
 
     Raises:
-        StoreError: Another build holds it, or the folder cannot be written.
+        StoreError: Another one holds it, or the folder cannot be written.
     """
     if not storage.is_local(store):
         yield  # Object stores have no such lock; their parts and markers bear two writers.
@@ -31,16 +35,16 @@ def lease(store: str) -> Iterator[None]:
         raise StoreError(
             f"cannot write to the store: {error.strerror}",
             where=str(path.parent),
-            remedy="choose a folder you may write to with --out",
+            remedy=f"choose a folder you may write to with {option}",
         ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(descriptor)
         raise StoreError(
-            "another build holds this store",
+            f"another {holder} holds this store",
             where=store,
-            remedy="wait for it, or choose another folder with --out",
+            remedy=f"wait for it, or choose another folder with {option}",
         ) from error
     try:
         yield

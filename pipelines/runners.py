@@ -1,4 +1,4 @@
-"""Which engine a `--runner` names, and what each takes of the command line; engines are imported when one starts."""
+"""Which engine a `--runner` names, and what each takes of the command line; each is imported when it starts."""
 
 from __future__ import annotations
 
@@ -13,16 +13,7 @@ from corpus.errors import RecipeError
 if TYPE_CHECKING:
     from pipelines.driver import Engine
 
-# Beam's runners by the names they are asked for here. FnApiRunner by name: what Beam calls DirectRunner is another
-# engine on a machine that reaches the network.
-BEAM_RUNNERS = {
-    "direct": "FnApiRunner",
-    "flink": "FlinkRunner",
-    "spark": "SparkRunner",
-    "portable": "PortableRunner",
-    "dataflow": "DataflowRunner",
-}
-RUNNERS = ("local", "dask", *BEAM_RUNNERS)
+RUNNERS = ("local", "dask")
 
 
 @dataclass(frozen=True)
@@ -33,13 +24,13 @@ class Choice:
         runner: One of `RUNNERS`.
         workers: Processes, where the engine starts them itself.
         scheduler: The address of a Dask scheduler, or None.
-        beam_options: Arguments that are not ours, for Beam.
+        others: Arguments that are not ours.
     """
 
     runner: str
     workers: int
     scheduler: str | None = None
-    beam_options: Sequence[str] = ()
+    others: Sequence[str] = ()
 
     def check(self, store: str, data: str) -> None:
         """Refuses what cannot work before anything is spent.
@@ -59,14 +50,8 @@ class Choice:
             return "a build needs a worker", f"--workers {self.workers}", "give 1 or more"
         if self.scheduler and self.runner != "dask":
             return "only Dask has a scheduler to join", f"--scheduler {self.scheduler}", "add --runner dask"
-        if self.beam_options and self.runner not in BEAM_RUNNERS:
-            remedy = "see --help; only Beam's runners take options of their own"
-            return "there is no such option", " ".join(self.beam_options), remedy
-        if self.runner == "dataflow":
-            for option, url in (("--out", store), ("--data", data)):
-                if _is_path(url):
-                    remedy = "give a gs:// URL: its workers cannot see this machine's folders"
-                    return "Dataflow's workers run elsewhere", f"{option} {url}", remedy
+        if self.others:
+            return "there is no such option", " ".join(self.others), "see --help"
         return None
 
     def seen(self, url: str) -> str:
@@ -83,22 +68,13 @@ class Choice:
             from pipelines.engines.local import LocalEngine
 
             return LocalEngine(self.workers, on_tick)
-        extra = "dask" if self.runner == "dask" else "beam"
         try:
-            if self.runner == "dask":
-                from pipelines.engines.dask_futures import DaskEngine
+            from pipelines.engines.dask_futures import DaskEngine
 
-                return DaskEngine(self.workers, on_tick, self.scheduler)
-            from pipelines.engines.beam_graph import BeamEngine
-
-            return BeamEngine(BEAM_RUNNERS[self.runner], self.workers, on_tick, self.beam_options)
+            return DaskEngine(self.workers, on_tick, self.scheduler)
         except ModuleNotFoundError as error:
             raise RecipeError(
                 f"{error.name} is not installed",
                 where=f"--runner {self.runner}",
-                remedy=f"pip install 'tokentrail[{extra}]'",
+                remedy="pip install 'tokentrail[dask]'",
             ) from error
-
-
-def _is_path(url: str) -> bool:
-    return "://" not in url or url.startswith("file://")

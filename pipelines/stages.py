@@ -3,58 +3,39 @@
     pin                          files -> sha256
     documents                    files -> documents, normalised and judged
     threads, bodies, chains      Reddit's files -> the longest chain of each thread -> documents
+    items, roots, stories        Hacker News's files -> the story of each item -> a document per story
+    urls                         one page per URL, of the inputs that ask for it
     exact                        one document per text
     signatures .. losers         near-duplicates: MinHash, every candidate verified, resolved once
     verdicts                     the ledger, and what is kept
     split, vocabulary, encode, layout, shards   validation, tokens, shards
 
 Each stage is a map over tasks, perhaps an exchange by key and a reduce per partition; the exchanges are, in order:
-thread, blob, thread | text digest, block, band key, block of b, block of a | block | shard. Tasks and partitions
-are functions of the inputs alone: engines and workers cannot move a byte.
+thread, blob, thread | story | url | text digest, block, band key, block of b, block of a | block | shard. Tasks
+and partitions are functions of the inputs alone: engines and workers cannot move a byte.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from corpus import duplicates as duplicates_rules
-from corpus import minhash, order, reddit_chains, shingles, tokenizer
+from corpus import minhash, order, shingles, tokenizer
+from corpus.drops import Drop
 from corpus.encoders import behaviour_digest
 from corpus.errors import RecipeError
-from corpus.readers import reddit
-from corpus.readers.formats import format_version
-from corpus.recipe import Recipe
 from corpus.source import Blob, blob_stamp
-from pipelines.driver import Driver
-from pipelines.stage import Sealed, Stage, task_name
-from pipelines.steps import documents, duplicates, pin, threads, tokens, treatment, verdicts
+from corpus.url import URL_VERSION
+from pipelines.build import Build
+from pipelines.document_stages import input_files, read_all
+from pipelines.stage import Sealed
+from pipelines.steps import documents, duplicates, pin, tokens, urls, verdicts
 from pipelines.steps.blocks import Blocks
-
-
-@dataclass(frozen=True)
-class Build:
-    """One build: what is built, from where, to where, by whom.
-
-    Attributes:
-        vocabulary: "gpt2", or where OPT's vocabulary file lies; the recipe only names which it is.
-        encoder: "tokenizers" or "fast"; the ids are the same.
-    """
-
-    recipe: Recipe
-    data: str
-    store: str
-    vocabulary: str
-    encoder: str
-    driver: Driver
-
-    def stage(self, name: str, **parts: Any) -> Sealed:
-        """Runs a stage of this store, or finds it sealed."""
-        total = parts.pop("total_bytes", 0)
-        return self.driver.run(Stage(name=name, store=self.store, **parts), total)
 
 
 def pin_blobs(build: Build, blobs: Sequence[Blob]) -> tuple[Blob, ...]:
@@ -67,7 +48,7 @@ def pin_blobs(build: Build, blobs: Sequence[Blob]) -> tuple[Blob, ...]:
         job=pin.PinJob(build.data, tuple(blobs), tasks),
         tasks=len(tasks),
         map=pin.pin_map,
-        reads=_reads("map", blobs, tasks),
+        reads=input_files("map", blobs, tasks),
         total_bytes=sum(blob.size for blob in blobs),
     )
     return pin.pinned(blobs, stage)
@@ -75,130 +56,56 @@ def pin_blobs(build: Build, blobs: Sequence[Blob]) -> tuple[Blob, ...]:
 
 def run(build: Build, blobs: tuple[Blob, ...]) -> dict[str, Any]:
     """Every stage of the corpus, from pinned files to shards; gives what the manifest says of the vocabulary."""
-    read = [*read_documents(build, blobs), *read_reddit(build, blobs)]
+    read = read_all(build, blobs)
     blocks = Blocks.of(read)
-    exact = one_per_text(build, read, blocks)
-    losers = near_duplicates(build, read, blocks, exact)
-    ledger = decide(build, read, blocks, exact, losers)
+    repeated = once_per_url(build, blobs, read, blocks)
+    exact = one_per_text(build, read, blocks, repeated)
+    losers = near_duplicates(build, read, blocks, [*repeated, exact])
+    ledger = decide(build, read, blocks, [*repeated, exact, losers])
     return make_shards(build, read, blocks, ledger)
 
 
-def _reading_rules(recipe: Recipe, readers: Sequence[str]) -> dict[str, Any]:
-    """What decides the documents of some inputs: the inputs, the sources' treatment, and the rules' versions."""
-    entries = [entry for entry in recipe.input if entry.reader in readers]
-    return {
-        "inputs": [msgspec.to_builtins(entry) for entry in entries],
-        "names": [[source.name for source in recipe.source], [entry.name for entry in recipe.input]],
-        "texts": [msgspec.to_builtins(source.text or recipe.text) for source in recipe.source],
-        "on_damage": recipe.on_damage,
-        "max_record_bytes": recipe.max_record_bytes,
-        "readers": {entry.name: format_version(entry) for entry in entries},
-    } | treatment.describe([recipe.text_of(source.name) for source in recipe.source])
-
-
-def _numbered(blobs: Sequence[Blob], recipe: Recipe, reddit_input: bool) -> list[int]:
-    chosen = {entry.name for entry in recipe.input if (entry.reader == "reddit") == reddit_input}
-    return [number for number, blob in enumerate(blobs) if blob.input in chosen]
-
-
-def _identities(blobs: Sequence[Blob], numbers: Sequence[int]) -> list[str]:
-    return [f"{number} {blobs[number].input}/{blobs[number].path} {blobs[number].sha256}" for number in numbers]
-
-
-def _reads(kind: str, blobs: Sequence[Blob], groups: Sequence[Sequence[int]]) -> dict[str, str]:
-    """The files of each task, for errors to name."""
-    found = {}
-    for task, group in enumerate(groups):
-        others = f" and {len(group) - 1} more" if len(group) > 1 else ""
-        found[task_name(kind, task)] = f"{blobs[group[0]].path}{others}"
-    return found
-
-
-def read_documents(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
-    """Files of every input but Reddit become documents."""
-    numbers = _numbered(blobs, build.recipe, reddit_input=False)
-    if not numbers:
+def once_per_url(build: Build, blobs: Sequence[Blob], read: Sequence[Sealed], blocks: Blocks) -> list[Sealed]:
+    """Of the documents of one URL, the first fetched goes on; no stage where no input asks for it."""
+    asking = {entry.name for entry in build.recipe.input if entry.once_per_url}
+    if not asking:
         return []
-    tasks = documents.group_blobs(blobs, numbers)
-    readers = [entry.reader for entry in build.recipe.input if entry.reader != "reddit"]
+    rows = sum(part.rows for stage in read for part in stage.facts(".facts.arrow"))
+    partitions = duplicates.partitions_for(rows)
     return [
         build.stage(
-            "documents",
-            rules=_reading_rules(build.recipe, readers),
-            inputs=_identities(blobs, numbers),
-            job=documents.DocumentsJob(build.data, build.recipe, blobs, tasks),
-            tasks=len(tasks),
-            map=documents.documents_map,
-            reads=_reads("map", blobs, tasks),
+            "urls",
+            rules={"version": urls.URLS_VERSION, "url": URL_VERSION, "inputs": sorted(asking)},
+            inputs=[stage.digest for stage in read],
+            job=urls.UrlsJob(blocks, np.array([blob.input in asking for blob in blobs], np.bool_), partitions),
+            tasks=blocks.groups,
+            map=urls.urls_map,
+            partitions=partitions,
+            reduce=urls.urls_reduce,
         )
     ]
 
 
-def read_reddit(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
-    """Reddit's comments become nodes, the longest chain of each thread is chosen, its bodies become a document."""
-    numbers = _numbered(blobs, build.recipe, reddit_input=True)
-    if not numbers:
-        return []
-    job = threads.RedditJob(
-        build.data, build.recipe, blobs, tuple(numbers), threads.partitions_for(blobs, numbers)
-    )
-    rules = _reading_rules(build.recipe, ["reddit"]) | {"chains": reddit_chains.VERSION, "posts": reddit.VERSION}
-    nodes = build.stage(
-        "threads",
-        rules=rules,
-        inputs=_identities(blobs, numbers),
-        job=job,
-        tasks=len(numbers),
-        map=threads.threads_map,
-        partitions=job.partitions,
-        reduce=threads.threads_reduce,
-        reads=_reads("map", blobs, [[number] for number in numbers]),
-    )
-    chosen = nodes.urls("chosen.arrow")
-    bodies = build.stage(
-        "bodies",
-        rules=rules,
-        inputs=[nodes.digest, *_identities(blobs, numbers)],
-        job=threads.PartsJob(job, tuple(chosen)),
-        tasks=len(chosen),
-        map=threads.bodies_map,
-        partitions=len(numbers),
-        reduce=threads.bodies_reduce,
-        reads=_reads("reduce", blobs, [[number] for number in numbers]),
-    )
-    parts = bodies.urls("bodies.arrow")
-    chains = build.stage(
-        "chains",
-        rules=rules,
-        inputs=[bodies.digest],
-        job=threads.ChainsJob(job, tuple(parts), {int(url[-18:-13]): url for url in chosen}),
-        tasks=len(parts),
-        map=threads.chains_map,
-        partitions=job.partitions,
-        reduce=threads.chains_reduce,
-    )
-    return [nodes, chains]
-
-
-def one_per_text(build: Build, read: Sequence[Sealed], blocks: Blocks) -> Sealed:
+def one_per_text(build: Build, read: Sequence[Sealed], blocks: Blocks, repeated: Sequence[Sealed]) -> Sealed:
     """Of documents with the same normalised text, the best ranked goes on."""
+    gone = tuple(url for stage in repeated for url in stage.urls("urls.arrow"))
     rows = sum(part.rows for stage in read for part in stage.facts(".rows.arrow"))
     partitions = duplicates.partitions_for(rows)
     return build.stage(
         "exact",
         rules={"version": 1},
-        inputs=[stage.digest for stage in read],
-        job=duplicates.ExactJob(blocks, partitions),
-        tasks=blocks.groups,
+        inputs=[stage.digest for stage in (*read, *repeated)],
+        job=duplicates.ExactJob(blocks, gone, partitions),
+        tasks=blocks.groups + len(gone),
         map=duplicates.exact_map,
         partitions=partitions,
         reduce=duplicates.exact_reduce,
     )
 
 
-def near_duplicates(build: Build, read: Sequence[Sealed], blocks: Blocks, exact: Sealed) -> Sealed:
+def near_duplicates(build: Build, read: Sequence[Sealed], blocks: Blocks, gone: Sequence[Sealed]) -> Sealed:
     """Of documents with Jaccard at or above the threshold, the recipe's policy says which stay."""
-    candidates = bring_together(build, read, blocks, exact)
+    candidates = bring_together(build, read, blocks, gone)
     evidence = compare(build, read, blocks, candidates)
     policy = build.recipe.duplicates.policy
     return build.stage(
@@ -211,7 +118,7 @@ def near_duplicates(build: Build, read: Sequence[Sealed], blocks: Blocks, exact:
     )
 
 
-def bring_together(build: Build, read: Sequence[Sealed], blocks: Blocks, exact: Sealed) -> Sealed:
+def bring_together(build: Build, read: Sequence[Sealed], blocks: Blocks, gone: Sequence[Sealed]) -> Sealed:
     """Documents that share a band of their MinHash signatures become candidate pairs."""
     chosen = build.recipe.duplicates
     rule = minhash.MinHashRule(
@@ -223,11 +130,11 @@ def bring_together(build: Build, read: Sequence[Sealed], blocks: Blocks, exact: 
     )
     # Each stage is keyed by what decides it alone: another policy resolves again and compares nothing again.
     rules = {"shingles": shingles.SHINGLE_VERSION, "minhash": minhash.MINHASH_VERSION} | asdict(rule)
-    lost = exact.urls("exact.arrow")
+    lost = [url for stage in gone for url in stage.urls(".arrow")]
     signatures = build.stage(
         "signatures",
         rules=rules,
-        inputs=[*(stage.digest for stage in read), exact.digest],
+        inputs=[stage.digest for stage in (*read, *gone)],
         job=duplicates.SignaturesJob(blocks, tuple(lost), rule),
         tasks=len(lost),
         map=duplicates.signatures_map,
@@ -277,15 +184,16 @@ def compare(build: Build, read: Sequence[Sealed], blocks: Blocks, candidates: Se
     )
 
 
-def decide(build: Build, read: Sequence[Sealed], blocks: Blocks, exact: Sealed, losers: Sealed) -> Sealed:
+def decide(build: Build, read: Sequence[Sealed], blocks: Blocks, gone: Sequence[Sealed]) -> Sealed:
     """The verdict on every record: the ledger is written, and what is kept goes on."""
-    lost = verdicts.VerdictsJob(blocks, tuple(exact.urls("exact.arrow")), tuple(losers.urls("losers.arrow")))
+    reasons = {"urls": Drop.REPEATED_URL, "exact": Drop.EXACT_DUPLICATE, "losers": Drop.NEAR_DUPLICATE}
+    lost = [(reasons[stage.name], url) for stage in gone for url in stage.urls(".arrow")]
     return build.stage(
         "verdicts",
         rules={"version": 1},
-        inputs=[*(stage.digest for stage in read), exact.digest, losers.digest],
-        job=lost,
-        tasks=len(lost.exact) + len(lost.losers),
+        inputs=[stage.digest for stage in (*read, *gone)],
+        job=verdicts.VerdictsJob(blocks, tuple(lost)),
+        tasks=len(lost),
         map=verdicts.verdicts_map,
         partitions=blocks.groups,
         reduce=verdicts.verdicts_reduce,

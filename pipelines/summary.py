@@ -9,13 +9,11 @@ from collections.abc import Sequence
 from corpus.drops import Drop
 from corpus.manifest import Manifest
 from corpus.minhash import recall
-from corpus.recipe import Recipe
-from corpus.source import Blob, Pins
 from pipelines.progress import megabytes
 
 # OPT, arXiv 2205.01068, section 2.3: taking the longest chain "reduced the corpus by about 66%".
 PAPER_CHAIN_PERCENT = 34
-_DUPLICATES = (Drop.EXACT_DUPLICATE.label, Drop.NEAR_DUPLICATE.label)
+_LOST = {"url": Drop.REPEATED_URL.label, "exact": Drop.EXACT_DUPLICATE.label, "near": Drop.NEAR_DUPLICATE.label}
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
@@ -43,34 +41,37 @@ def _sources(manifest: Manifest) -> str:
     for shard in manifest.shards:
         tokens[shard.source, shard.split] += shard.tokens
     valid = {entry.source: entry for entry in manifest.validation}
-    header = ["source", "raw", "documents", "refused", "exact", "near", "kept", "text", "tokens", "validation"]
+    by_url = any(stage.name == "urls" for stage in manifest.stages)
+    lost = {name: label for name, label in _LOST.items() if by_url or name != "url"}
+    header = ["source", "raw", "documents", "refused", *lost, "kept", "text", "tokens", "validation"]
     rows, total = [], Counter[int]()
     for balance in manifest.sources:
-        exact, near = (
-            balance.dropped[label].documents if label in balance.dropped else 0 for label in _DUPLICATES
-        )
-        refused = sum(dropped.documents for dropped in balance.dropped.values()) - exact - near
+        to_others = [
+            balance.dropped[label].documents if label in balance.dropped else 0 for label in lost.values()
+        ]
+        refused = sum(dropped.documents for dropped in balance.dropped.values()) - sum(to_others)
         held_out = valid[balance.name].bytes if balance.name in valid else 0
         values = [
             balance.raw_bytes,
             balance.documents,
             refused,
-            exact,
-            near,
+            *to_others,
             balance.kept,
             balance.text_bytes,
             tokens[balance.name, "train"] + tokens[balance.name, "valid"],
             held_out,
         ]
         total.update(dict(enumerate(values)))
-        rows.append([balance.name, *_cells(values)])
-    rows.append(["all", *_cells([total[column] for column in range(len(header) - 1)])])
+        rows.append([balance.name, *_cells(header[1:], values)])
+    rows.append(["all", *_cells(header[1:], [total[column] for column in range(len(header) - 1)])])
     return table(header, rows)
 
 
-def _cells(values: Sequence[int]) -> list[str]:
-    sizes = (0, 6, 8)
-    return [megabytes(value) if column in sizes else f"{value:,}" for column, value in enumerate(values)]
+def _cells(header: Sequence[str], values: Sequence[int]) -> list[str]:
+    sizes = ("raw", "text", "validation")
+    return [
+        megabytes(value) if name in sizes else f"{value:,}" for name, value in zip(header, values, strict=True)
+    ]
 
 
 def _dropped(manifest: Manifest) -> str:
@@ -153,21 +154,3 @@ def _next(manifest: Manifest, store: str) -> str:
     if shard:
         lines.append(f"  python pipelines/audit.py trace {ref} {shard}:1000")
     return "\n".join(lines)
-
-
-def sources_table(recipe: Recipe, blobs: Sequence[Blob], pins: Pins | None, lock: str) -> str:
-    """What a recipe is made of: its sources, its files, and whether they are locked."""
-    rows = [[s.name, s.title, s.holder or "?", s.licence, s.status or "?"] for s in recipe.source]
-    pinned = {(blob.input, blob.path): blob.sha256 for blob in pins.blobs} if pins else {}
-    files = [
-        [blob.input, blob.path, megabytes(blob.size), pinned.get((blob.input, blob.path), "not pinned")[:16]]
-        for blob in blobs
-    ]
-    said = f"locked in {lock}" if pins else f"not locked: no {lock}; write it with --pin"
-    return "\n\n".join(
-        [
-            table(["source", "what it is", "holder", "licence", "status"], rows, left=5),
-            table(["input", "file", "size", "sha256"], files, left=2),
-            f"{len(blobs)} files, {megabytes(sum(blob.size for blob in blobs))}, {said}",
-        ]
-    )

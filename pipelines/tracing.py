@@ -21,18 +21,18 @@ from corpus.part import read_part
 from corpus.provenance import Placed, find_shard, locate
 from corpus.readers.container import decompress
 from corpus.readers.formats import FORMATS
+from corpus.readers.hacker_news import record_key
 from corpus.readers.parquet import read_parquet
 from corpus.readers.record import Lines
 from corpus.readers.reddit import base36, parse
 from corpus.readers.tar import untar
-from corpus.recipe import Input
+from corpus.recipe import DUMPS, Input
 from corpus.shard import Shard
 from corpus.table import Columns, concat, take
-from pipelines.steps.blocks import COMMENTS, FACTS, ROWS, Blocks
+from pipelines.steps.blocks import COMMENTS, ROWS, Blocks
 from pipelines.steps.reading import read_line_batches
 
 _VOCABULARY = "map-00000-vocabulary.arrow"
-_REDDIT_KIND = {1: "t1_", 3: "t3_"}
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Trace:
         rules: What the filters measured.
         text: The normalised text.
         facts: What its crawl knew of it: url, date, ...; empty where its format knows nothing.
-        records: Its raw records: one, or a chain's comments in order.
+        records: Its raw records: one, or a thread's or story's posts in order.
         proved: Whether the records' bytes give the document's id; None where the sources are not at hand.
     """
 
@@ -112,7 +112,7 @@ def trace(ref: str, address: str, data: str | None) -> Trace:
         source=(source.name, source.title, source.licence),
         rules={name: int(row[name][0]) for name in measured},
         text=_text(blocks, placed),
-        facts=_facts(blocks, placed),
+        facts=known_facts(blocks, placed.block, placed.row),
         records=records,
         proved=proved,
     )
@@ -135,12 +135,10 @@ def _text(blocks: Blocks, placed: Placed) -> bytes:
     )
 
 
-def _facts(blocks: Blocks, placed: Placed) -> dict[str, str]:
-    try:
-        facts = concat(read_part(blocks.rows[placed.block].removesuffix(ROWS) + FACTS))
-    except SourceError:
-        return {}  # A block has this part only where its formats know something.
-    rows = np.flatnonzero(facts["row"] == placed.row)
+def known_facts(blocks: Blocks, block: int, row: int) -> dict[str, str]:
+    """What is known of a document beside its text: url, date, ...; nothing where its format knows nothing."""
+    facts = blocks.read_facts(block)
+    rows = np.flatnonzero(facts["row"] == row) if facts else np.zeros(0, np.intp)
     if not len(rows):
         return {}
     named = {name: column[int(rows[0])].decode() for name, column in facts.items() if name != "row"}
@@ -148,9 +146,9 @@ def _facts(blocks: Blocks, placed: Placed) -> dict[str, str]:
 
 
 def _records(manifest: Manifest, blocks: Blocks, placed: Placed) -> list[RawRecord]:
-    """The record of a document, or the comments of a chain."""
+    """The record of a document, or the posts of a thread or story."""
     blob = manifest.blobs[placed.blob]
-    if _input_of(manifest, blob.path).reader != "reddit":
+    if _input_of(manifest, blob.path).reader not in DUMPS:
         return [RawRecord(blob.path, placed.record, placed.offset, placed.raw_bytes, "", None)]
     comments = concat(read_part(blocks.rows[placed.block].removesuffix(ROWS) + COMMENTS))
     mine: Columns = take(comments, comments["row"] == placed.row)
@@ -158,9 +156,14 @@ def _records(manifest: Manifest, blocks: Blocks, placed: Placed) -> list[RawReco
         *(mine[n].tolist() for n in ("blob", "record", "offset", "raw_bytes", "kind", "id")), strict=True
     )
     return [
-        RawRecord(manifest.blobs[blob].path, record, offset, size, _REDDIT_KIND[kind] + base36(own), None)
+        RawRecord(manifest.blobs[blob].path, record, offset, size, _post_name(kind, own), None)
         for blob, record, offset, size, kind, own in columns
     ]
+
+
+def _post_name(kind: int, own: int) -> str:
+    """As its site writes it: Reddit's ids have kinds, 1 and 3, Hacker News's none."""
+    return f"t{kind}_{base36(own)}" if kind else str(own)
 
 
 def _input_of(manifest: Manifest, path: str) -> Input:
@@ -184,7 +187,7 @@ def _raw_records(manifest: Manifest, data: str, path: str) -> Iterator[tuple[int
     entry, limit = _input_of(manifest, path), manifest.recipe.max_record_bytes
     opened = untar if path.endswith(".tar") else decompress
     with storage.open_input(storage.join(data, path)) as file:
-        if entry.reader == "reddit" or (entry.reader != "parquet" and FORMATS[entry.reader].is_lines):
+        if entry.reader in DUMPS or (entry.reader != "parquet" and FORMATS[entry.reader].is_lines):
             for lines in read_line_batches(opened(file, path), limit):
                 yield from zip(lines.number.tolist(), lines.raw, strict=True)
             return
@@ -201,8 +204,11 @@ def _identity(source: str, manifest: Manifest, records: list[RawRecord]) -> str:
     raws = [record.raw or b"" for record in records]
     if not records[0].name:
         return document_id(source, f"{records[0].path}:{records[0].record}", raws[0]).hex()
-    thread = base36(int(parse(_first_line(records[0])).thread[0]))
-    key = f"t3_{thread}:{','.join(record.name for record in records)}"
+    names = [record.name for record in records]
+    if _input_of(manifest, records[0].path).reader == "hacker-news":
+        key = record_key(names)
+    else:
+        key = f"t3_{base36(int(parse(_first_line(records[0])).thread[0]))}:{','.join(names)}"
     return document_id(source, key, b"".join(hashlib.sha256(raw).digest() for raw in raws)).hex()
 
 
@@ -217,17 +223,17 @@ def describe(found: Trace, address: str) -> str:
     name, title, licence = found.source
     values = ", ".join(f"{label.replace('_', ' ')} {value}" for label, value in found.rules.items())
     lines = [
-        f"token      {address}: id {token}, {_shown(token_bytes, 40)}",
+        f"token      {address}: id {token}, {shown(token_bytes, 40)}",
         f"document   {found.placed.doc_id}, number {found.placed.number} of its shard, tokens "
         f"{found.placed.first_token}..{found.placed.first_token + found.placed.tokens - 1}",
         f"text       {len(found.text):,} bytes; the token stands at byte {before:,}: "
-        f"{_shown(found.text[max(0, before - 60) : before + 60], 200)}",
+        f"{shown(found.text[max(0, before - 60) : before + 60], 200)}",
         f"measured   {values}",
         f"source     {name} ({title or 'no title'}), licence {licence}",
     ]
     if found.facts:
         lines.append(
-            "known      " + ", ".join(f"{name} {_shown(v.encode(), 120)}" for name, v in found.facts.items())
+            "known      " + ", ".join(f"{name} {shown(v.encode(), 120)}" for name, v in found.facts.items())
         )
     for record in found.records[:20]:
         lines.append(
@@ -235,9 +241,9 @@ def describe(found: Trace, address: str) -> str:
             f"{record.raw_bytes:,} bytes at {record.offset:,} of its uncompressed stream"
         )
         if record.raw is not None:
-            lines.append(f"           {_shown(record.raw, 160)}")
+            lines.append(f"           {shown(record.raw, 160)}")
     if len(found.records) > 20:
-        lines.append(f"           and {len(found.records) - 20:,} more comments of the chain")
+        lines.append(f"           and {len(found.records) - 20:,} more comments")
     lines.append(
         {
             None: "proof      not tried: name the folder of the raw files with --data to read the record itself",
@@ -248,6 +254,7 @@ def describe(found: Trace, address: str) -> str:
     return "\n".join(lines)
 
 
-def _shown(data: bytes, limit: int) -> str:
+def shown(data: bytes, limit: int) -> str:
+    """Bytes as a person may see them, cut short and without control characters."""
     text = data.decode("utf-8", "replace")
     return repr(text[:limit]) + (" ..." if len(text) > limit else "")

@@ -1,7 +1,7 @@
 """CC-News and other crawls kept as WARC: of the responses, the HTML pages; of each, what an extractor makes.
 
 A response that is no page of its time is skipped under the reason for it, and a page that cannot be read is a row.
-Source: RoBERTa (arXiv 1907.11692), section 3.2; OPT (arXiv 2205.01068), section 2.3, for the end of the crawl.
+Source: RoBERTa (arXiv 1907.11692), section 3.2.
 """
 
 from __future__ import annotations
@@ -10,14 +10,11 @@ from collections.abc import Iterable, Iterator
 
 from corpus.drops import Drop
 from corpus.html_text import Extractor, extract_text
-from corpus.readers.crawl_time import crawl_time
+from corpus.readers.crawl_time import AFTER_CUT_OFF, OPT_CUT_OFF, crawl_time
 from corpus.readers.lines import BATCH_BYTES, MAX_RECORD_BYTES
 from corpus.readers.record import Records
-from corpus.readers.warc import Page, WarcRecord, gather, read_warc
+from corpus.readers.warc import WARC, Framing, Page, WarcRecord, gather, read_warc
 from corpus.readers.web_page import HTML_TYPES, BrokenPageError, page_bytes, page_text, parse_response
-
-OPT_CUT_OFF = "2021-09-28T23:59:59Z"
-"""The last second of the crawl that OPT used. Source: arXiv 2205.01068, section 2.3."""
 
 FACTS = ("url", "date", "opt_out")
 """What is known of a page beside its text."""
@@ -33,6 +30,7 @@ def read_cc_news(
     until: str = OPT_CUT_OFF,
     max_record_bytes: int = MAX_RECORD_BYTES,
     batch_bytes: int = BATCH_BYTES,
+    framing: Framing = WARC,
 ) -> Iterator[Records]:
     """A record a page: `response`, fetched up to `until`, HTTP 200, HTML. The others are `skipped`.
 
@@ -40,11 +38,12 @@ def read_cc_news(
     (`Drop.MISSING_FIELD`), and a page that is broken or larger than an extractor can be given.
 
     Args:
-        chunks: The uncompressed WARC stream.
+        chunks: The uncompressed stream.
         extractor: Which library makes text of HTML.
         until: The last second of crawl time, like `2021-09-28T23:59:59Z`; "" for no end.
         max_record_bytes: A longer record is `Drop.OVERSIZE_RECORD`.
         batch_bytes: About how much of the stream a batch covers.
+        framing: How records begin: as in WARC, or as in ARC.
 
     Raises:
         DamagedContainerError: As `chunks` raises it; what was read before is given first.
@@ -61,7 +60,7 @@ def read_cc_news(
         if not date:
             return Page(facts=facts, damage=Drop.WRONG_TYPE if written else Drop.MISSING_FIELD)
         if until and date > until:
-            return "after the cut-off"
+            return AFTER_CUT_OFF
         response = parse_response(record.block)
         if response is None:
             return Page(facts=facts, damage=Drop.BROKEN_PAGE)
@@ -79,4 +78,5 @@ def read_cc_news(
             return Page(facts=facts, damage=text)
         return Page(text, facts, repairs=repairs)
 
-    return gather(read_warc(chunks, max_record_bytes=max_record_bytes), take, FACTS, batch_bytes)
+    records = read_warc(chunks, max_record_bytes=max_record_bytes, framing=framing)
+    return gather(records, take, FACTS, batch_bytes)

@@ -7,7 +7,8 @@ many or more and would have fewer without its last pair.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
+
+import numpy as np
 
 from corpus.readers.lines import MAX_RECORD_BYTES
 from corpus.readers.record import Records
@@ -37,13 +38,19 @@ def _pairs(document_bytes: int) -> Starts:
 
     def starts(data: bytes) -> list[int]:
         nonlocal lines, held
+        bounds = [*line_starts(data), len(data)]
+        # Of a line over the limit only the first bytes are here.
+        sizes = np.minimum(np.diff(bounds), document_bytes)
+        sums = held + np.concatenate([[0], np.cumsum(sizes)])  # before each line, had there been no cut
+        questions = np.arange(lines % 2, len(sizes), 2)
+        before = sums[questions]
         begins = []
-        for begin, end in pairwise([*line_starts(data), len(data)]):
-            if lines % 2 == 0 and held >= document_bytes:
-                begins.append(begin)
-                held = 0
-            held += min(end - begin, document_bytes)  # of a line over the limit only the first bytes are here
-            lines += 1
+        at = base = 0
+        while (at := int(np.searchsorted(before, base + document_bytes))) < len(before):
+            begins.append(bounds[questions[at]])
+            base = int(before[at])
+        held = int(sums[-1]) - base
+        lines += len(sizes)
         return begins
 
     return starts

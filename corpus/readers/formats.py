@@ -1,7 +1,8 @@
 """Every raw format a recipe can name: how a stream of it becomes records, and what decides the answer.
 
 A format's version is our own integer, or for text that a library extracts, our integer and the library's release:
-another release is another text. Reddit is not here: its records meet by thread (see `reddit.py`).
+another release is another text. Reddit and Hacker News are not here: their records meet by thread and by story
+(see `reddit.py` and `hacker_news.py`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from types import MappingProxyType
 
 from corpus.errors import RecipeError
 from corpus.html_text import extractor_version
+from corpus.readers import hacker_news
+from corpus.readers.arc import ARC
 from corpus.readers.book_corpus import read_book_corpus
 from corpus.readers.cc_news import read_cc_news
 from corpus.readers.dm_mathematics import read_dm_mathematics
@@ -52,6 +55,12 @@ def _lines(chunks: Iterator[bytes], limit: int) -> Iterator[Lines]:
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
+        "arc": Format(
+            lambda entry, chunks, limit: read_cc_news(
+                chunks, entry.extractor, until=entry.until, max_record_bytes=limit, framing=ARC
+            ),
+            version=lambda entry: f"1, {extractor_version(entry.extractor)}",
+        ),
         "book-corpus": Format(
             lambda entry, chunks, limit: read_book_corpus(chunks, entry.lines_per_document, max_record_bytes=limit)
         ),
@@ -65,13 +74,18 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "gutenberg": Format(lambda entry, chunks, limit: read_gutenberg(chunks, max_record_bytes=limit)),
         "jsonl": Format(
             lambda entry, chunks, limit: read_jsonl(
-                _lines(chunks, limit), entry.text_field, entry.label_field or None
+                _lines(chunks, limit), entry.text_field, entry.label_field or None, entry.facts or {}
             ),
             is_lines=True,
         ),
-        "news-please": Format(lambda entry, chunks, limit: read_news_please_file(chunks, max_record_bytes=limit)),
+        "news-please": Format(
+            lambda entry, chunks, limit: read_news_please_file(chunks, until=entry.until, max_record_bytes=limit),
+            version=lambda entry: "2",
+        ),
         "news-please-lines": Format(
-            lambda entry, chunks, limit: read_news_please(_lines(chunks, limit)), is_lines=True
+            lambda entry, chunks, limit: read_news_please(_lines(chunks, limit), until=entry.until),
+            is_lines=True,
+            version=lambda entry: "2",
         ),
         "open-subtitles": Format(lambda entry, chunks, limit: read_open_subtitles(chunks, max_record_bytes=limit)),
         "pile": Format(lambda entry, chunks, limit: read_pile(_lines(chunks, limit)), is_lines=True),
@@ -95,6 +109,8 @@ def format_version(entry: Input) -> str:
     Raises:
         RecipeError: A library that the format needs is not installed.
     """
+    if entry.reader == "hacker-news":
+        return f"{hacker_news.VERSION}, {_release('html2text', extra='hn')}"
     return FORMATS[entry.reader].version(entry) if entry.reader in FORMATS else "1"
 
 

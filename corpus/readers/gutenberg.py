@@ -61,12 +61,21 @@ def read_gutenberg(chunks: Iterable[bytes], *, max_record_bytes: int = MAX_RECOR
 
 
 def _read(raw: bytes) -> Reading:
-    codec = _declared(raw)
-    text, repairs = repair_utf8(raw)
-    if repairs and codec != "utf-8":
+    codec = "utf-8" if _is_utf8(raw) else _declared(raw)
+    if codec == "utf-8":
+        text, repairs = repair_utf8(raw)
+    else:
         decoded = raw.decode(codec, errors="replace")
         text, repairs = decoded.encode(), decoded.count("\ufffd")
     return Reading(text.replace(b"\r\n", b"\n"), repairs)
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _declared(raw: bytes) -> str:

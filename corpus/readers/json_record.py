@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -18,20 +19,26 @@ JsonObject = dict[str, object]
 
 
 class Extract(NamedTuple):
-    """What a format takes of one object: the text and the source label, or why it cannot be had."""
+    """What a format takes of one object: the text, the source label and facts, or why it cannot be had."""
 
     text: str = ""
     label: str = ""
     damage: Drop = Drop.KEPT
+    facts: Mapping[str, str] = MappingProxyType({})
 
 
-def read_objects(lines: Iterable[Lines], extract: Callable[[JsonObject], Extract]) -> Iterator[Records]:
+def read_objects(
+    lines: Iterable[Lines], extract: Callable[[JsonObject], Extract], facts: Sequence[str] = ()
+) -> Iterator[Records]:
     """A record a line: `Drop.BROKEN_JSON` where it is not one JSON object, else what `extract` makes of it.
 
     `repairs` counts over the whole line, whichever of its fields needed them.
+
+    Args:
+        facts: The names of the facts that `extract` looks for.
     """
     for batch in lines:
-        yield _records(batch, extract)
+        yield _records(batch, extract, facts)
 
 
 def parse_object(line: bytes | memoryview) -> tuple[JsonObject | None, int]:
@@ -65,11 +72,12 @@ def string_at(parsed: JsonObject, path: Sequence[str]) -> str | Drop:
     return value if isinstance(value, str) else Drop.WRONG_TYPE
 
 
-def _records(lines: Lines, extract: Callable[[JsonObject], Extract]) -> Records:
+def _records(lines: Lines, extract: Callable[[JsonObject], Extract], names: Sequence[str]) -> Records:
     texts = [b""] * len(lines)
     labels = [""] * len(lines)
     damage = lines.damage.copy()
     repairs = np.zeros(len(lines), np.int32)
+    facts = {name: [""] * len(lines) for name in names}
     packed = lines.raw.data.data
     for row, (start, stop) in enumerate(pairwise(lines.raw.offsets.tolist())):
         if damage[row]:
@@ -78,8 +86,10 @@ def _records(lines: Lines, extract: Callable[[JsonObject], Extract]) -> Records:
         if parsed is None:
             damage[row] = Drop.BROKEN_JSON
             continue
-        text, labels[row], damage[row] = extract(parsed)
+        text, labels[row], damage[row], known = extract(parsed)
         texts[row] = text.encode()
+        for name, value in known.items():
+            facts[name][row] = value
     return Records(
         number=lines.number,
         offset=lines.offset,
@@ -90,4 +100,5 @@ def _records(lines: Lines, extract: Callable[[JsonObject], Extract]) -> Records:
         damage=damage,
         repairs=repairs,
         skipped=lines.skipped,
+        facts=facts,
     )

@@ -54,8 +54,9 @@ def read_lines(
             yield _damaged_line(block, number, offset, max_record_bytes)
             number += 1
         else:
-            yield _lines(block.data, number, offset, max_record_bytes)
-            number += block.data.count(b"\n")
+            lines = _lines(block.data, number, offset, max_record_bytes)
+            yield lines
+            number += len(lines) + lines.skipped.get(BLANK_LINE, (0, 0))[0]
         offset += block.stream_bytes
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from corpus.document import Texts
 
-FACTS = ("url", "date", "language", "opt_out")
+FactName = Literal["url", "date", "language", "licence", "opt_out"]
+FACTS: tuple[FactName, ...] = get_args(FactName)
 """What may be known of a record beside its text; what is not written down at ingest cannot be had back later."""
 
 

@@ -22,13 +22,12 @@ from dataclasses import dataclass
 
 import msgspec
 import numpy as np
-import pyarrow as pa
 from numba import njit
 from numpy.typing import NDArray
 
 from corpus.document import Texts
 from corpus.drops import Drop
-from corpus.readers.json_record import parse_object
+from corpus.readers.json_struct import read_structs
 from corpus.readers.record import Lines
 
 VERSION = 1
@@ -54,7 +53,6 @@ TOMBSTONES = frozenset(
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _LAST_ID = 2**64 - 1
 _LAST_SHIFTED = np.uint64(_LAST_ID // 36)  # times 36 it is still below 2**64
-_DEEPEST = 1024  # levels; orjson's own limit
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +88,7 @@ class Posts:
 
 
 class _Fields(msgspec.Struct, gc=False):
-    """The fields we use, as sound lines have them. msgspec checks the rest of the line and builds none of it."""
+    """The fields we use."""
 
     id: str | int | None = None
     link_id: str | int | None = None
@@ -101,7 +99,7 @@ class _Fields(msgspec.Struct, gc=False):
 
 
 _NO_FIELDS = _Fields()
-_decode = msgspec.json.Decoder(_Fields).decode
+_DECODER = msgspec.json.Decoder(_Fields)
 
 
 def parse(lines: Lines) -> Posts:
@@ -114,21 +112,7 @@ def parse(lines: Lines) -> Posts:
         As many rows as lines. Damage is `Drop.BROKEN_JSON`, `Drop.MISSING_FIELD` (no id, no link_id, neither
         body nor title), `Drop.WRONG_TYPE` (of a field we use, or an id that is none), or the line's own.
     """
-    records: list[_Fields] = []
-    damage, repairs = lines.damage.copy(), np.zeros(len(lines), np.int32)
-    for line, is_utf8 in zip(lines.raw, _are_utf8(lines.raw), strict=True):
-        # msgspec checks no UTF-8 in a string that it skips, and its depth limit moves with Python's. A level takes
-        # two bytes, which clears most lines by their length.
-        if is_utf8 and (len(line) < 2 * _DEEPEST or line.count(b"[") + line.count(b"{") < _DEEPEST):
-            try:
-                records.append(_decode(line))
-                continue
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                pass
-        row, fields = len(records), _NO_FIELDS
-        if not damage[row]:
-            fields, damage[row], repairs[row] = _second_reading(line)
-        records.append(fields)
+    records, damage, repairs = read_structs(lines.raw, lines.damage, _DECODER, _NO_FIELDS)
     return _posts(records, damage, repairs)
 
 
@@ -139,33 +123,6 @@ def base36(number: int) -> str:
         number, digit = divmod(number, 36)
         digits = _DIGITS[digit] + digits
     return _DIGITS[number] + digits
-
-
-def _are_utf8(texts: Texts) -> list[bool]:
-    try:
-        texts.to_arrow().cast(pa.large_string())
-    except pa.ArrowInvalid:
-        return [_is_utf8(text) for text in texts]
-    return [True] * len(texts)
-
-
-def _is_utf8(text: bytes) -> bool:
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _second_reading(line: bytes) -> tuple[_Fields, int, int]:
-    """The fields, a `Drop` or 0, and how many characters were not Unicode: slow, and the last word."""
-    record, repairs = parse_object(line)
-    if record is None:
-        return _NO_FIELDS, Drop.BROKEN_JSON, 0
-    try:
-        return msgspec.convert(record, _Fields), 0, repairs
-    except msgspec.ValidationError:
-        return _NO_FIELDS, Drop.WRONG_TYPE, 0
 
 
 def _posts(records: list[_Fields], damage: NDArray[np.uint8], repairs: NDArray[np.int32]) -> Posts:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import IO
 
-from corpus.errors import DamagedContainerError
+from corpus.errors import DamagedContainerError, SourceError
 from corpus.readers.container import Hasher, decompress
 
 VERSION = 1
@@ -32,8 +32,8 @@ def untar(file: IO[bytes], name: str, hasher: Hasher | None = None) -> Iterator[
         hasher: Is given every raw byte read, once.
 
     Raises:
-        DamagedContainerError: The tar or a member is truncated or corrupt, or a member's name leaves the folder.
-        SourceError: A member is not what its name says.
+        DamagedContainerError: The tar or a member is truncated or corrupt, a member is not what its name says, or
+            its name leaves the folder.
     """
     watched = _Watched(file, hasher)
     try:
@@ -42,7 +42,7 @@ def untar(file: IO[bytes], name: str, hasher: Hasher | None = None) -> Iterator[
                 content = archive.extractfile(member) if member.isfile() else None
                 if content is not None:
                     _check_name(member.name, name)
-                    yield from _lines_ended(decompress(content, f"{name}: {member.name}"))
+                    yield from _lines_ended(_content(content, f"{name}: {member.name}"))
             # tarfile takes a cut between two members, and a header it cannot read, for the end.
             if watched.block(archive.offset) != bytes(tarfile.BLOCKSIZE):
                 raise tarfile.ReadError("it has no end, or a header is damaged")
@@ -80,6 +80,15 @@ def _check_name(member: str, name: str) -> None:
         raise DamagedContainerError(
             "a member of the tar file lies outside its folder", where=f"{name}: {member}", remedy=_REMEDY
         )
+
+
+def _content(member: IO[bytes], name: str) -> Iterator[bytes]:
+    try:
+        return decompress(member, name)
+    except DamagedContainerError:
+        raise
+    except SourceError as error:  # of a file by itself; one in a tar cannot be renamed
+        raise DamagedContainerError(f"in the tar file, {error.what}", where=name, remedy=_REMEDY) from error
 
 
 def _lines_ended(chunks: Iterator[bytes]) -> Iterator[bytes]:

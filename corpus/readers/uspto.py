@@ -32,7 +32,8 @@ NO_BACKGROUND = "no background section"
 OUTSIDE = "outside the patents"
 """The label of what stands before the first patent of a file."""
 
-_START = re.compile(rb"^(?:<\?xml |PATN(?=[ \r\n]))", re.MULTILINE)
+_START = re.compile(rb"<\?xml |PATN(?=[ \r\n])")
+_NEXT_START = re.compile(rb"\n(?=<\?xml |PATN[ \r\n])")  # a tenth of the time of ^ and MULTILINE
 _BACKGROUND = "BACKGROUND"
 # A line of APS: its tag, if it is not wrapped, and its text.
 _APS_LINE = re.compile(r"(?:([A-Z0-9]{3,4})(?: {1,2}|$)| {4,5})(.*)")
@@ -45,6 +46,8 @@ _HEADING = "heading"
 _LEFT_OUT = frozenset(
     {"table", "tables", "TABLE-US", "table-us", "maths", "math", "MATH-US", "chemistry", "CHEM-US"}
 )
+# Most elements are none of these, and are passed over at once.
+_NAMED = _BODIES | _PARAGRAPHS | {_HEADING} | _LEFT_OUT
 
 
 def read_uspto(chunks: Iterable[bytes], *, max_record_bytes: int = MAX_RECORD_BYTES) -> Iterator[Records]:
@@ -61,7 +64,8 @@ def read_uspto(chunks: Iterable[bytes], *, max_record_bytes: int = MAX_RECORD_BY
 
 
 def _starts(data: bytes) -> list[int]:
-    return [patent.start() for patent in _START.finditer(data)]
+    first = [0] if _START.match(data) else []
+    return first + [before.end() for before in _NEXT_START.finditer(data)]
 
 
 def _read(raw: bytes) -> Reading:
@@ -146,6 +150,8 @@ class _Patent:
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         del attributes
+        if name not in _NAMED:
+            return
         if name in _SUMMARIES:
             self.background.begin()
         self._inside = self._inside or name in _BODIES
@@ -155,6 +161,8 @@ class _Patent:
             self._data.clear()
 
     def end(self, name: str) -> None:
+        if name not in _NAMED:
+            return
         if name in _LEFT_OUT:
             self._left_out -= 1
         if name in _BODIES:

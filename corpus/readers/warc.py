@@ -3,8 +3,8 @@ r"""WARC 1.0 and 1.1: one record after another, every byte of the stream account
     WARC/1.0 \r\n  name: value \r\n ...  \r\n  <Content-Length bytes>  \r\n\r\n
 
 Source: ISO 28500:2017. Compressed record by record or whole, the stream inside is the same (`container.py`).
-The framing is our own: FastWARC and warcio pass over what stands between records, and lose what a wrong length
-runs over, without a word.
+The framing is our own: where it does not hold, FastWARC and warcio mostly stop with an error, the records after it
+unread; and a record that is cut, or whose length runs over all that follow, they give as a whole one.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from corpus.readers.lines import BATCH_BYTES, MAX_RECORD_BYTES
 from corpus.readers.record import Records
 
 # Far more than any crawler writes; a header without its end is found broken after this many bytes. Our choice.
-_MAX_HEAD_BYTES = 2**16
+MAX_HEAD_BYTES = 2**16
 
 _MAGIC = b"WARC/1."
 _VERSION_LINE = re.compile(rb"WARC/1\.[0-9]{1,3}[ \t]{0,8}\r?\n")
 _NEXT_VERSION_LINE = re.compile(rb"\n" + _VERSION_LINE.pattern)
 _LONGEST_VERSION_LINE = 32
+_LINE_ENDS = 32  # bytes looked at in one go
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _FOLD = re.compile(r"\r?\n[ \t]+")
 _DIGITS = re.compile(r"[0-9]{1,18}")
@@ -80,7 +81,51 @@ class Page(NamedTuple):
     repairs: int = 0
 
 
-def read_warc(chunks: Iterable[bytes], *, max_record_bytes: int = MAX_RECORD_BYTES) -> Iterator[WarcRecord]:
+class Head(NamedTuple):
+    """What stands before a record's content: its fields, the bytes it takes, and those the content is to have."""
+
+    fields: Mapping[str, str]
+    size: int
+    block_size: int
+
+
+class Framing(NamedTuple):
+    """How the records of a format begin.
+
+    Attributes:
+        read_head: (bytes, place) -> the head that is there, or None where its framing does not hold.
+        may_begin: Whether the bytes after a record may be the next; of its first line they hold what there is.
+        next_line: A line feed and the line that begins a record.
+        longest_line: The most bytes that `next_line` finds.
+    """
+
+    read_head: Callable[[bytes, int], Head | None]
+    may_begin: Callable[[bytes], bool]
+    next_line: re.Pattern[bytes]
+    longest_line: int
+
+
+def _read_head(data: bytes, at: int) -> Head | None:
+    if not _VERSION_LINE.match(data, at):
+        return None
+    end = _HEAD_END.search(data, at, at + MAX_HEAD_BYTES)
+    if end is None:
+        return None
+    fields = _fields(data[at : end.start()])
+    length = _DIGITS.fullmatch(fields.get("content-length", ""))
+    return Head(fields, end.end() - at, int(length[0])) if length else None
+
+
+def _may_begin(after: bytes) -> bool:
+    return _MAGIC.startswith(after[: len(_MAGIC)])
+
+
+WARC = Framing(_read_head, _may_begin, _NEXT_VERSION_LINE, _LONGEST_VERSION_LINE)
+
+
+def read_warc(
+    chunks: Iterable[bytes], *, max_record_bytes: int = MAX_RECORD_BYTES, framing: Framing = WARC
+) -> Iterator[WarcRecord]:
     """The records of a stream; what they say does not depend on how it is cut.
 
     A record is sound if its header ends, and if where its length says it ends there is the next one or the end of
@@ -89,6 +134,7 @@ def read_warc(chunks: Iterable[bytes], *, max_record_bytes: int = MAX_RECORD_BYT
     Args:
         chunks: The uncompressed stream.
         max_record_bytes: A longer record is passed over, not held, and searched for the next one.
+        framing: How records begin.
 
     Raises:
         DamagedContainerError: As `chunks` raises it; before that, all that was read is given, and a record without
@@ -97,7 +143,8 @@ def read_warc(chunks: Iterable[bytes], *, max_record_bytes: int = MAX_RECORD_BYT
     window = _Window(chunks)
     number = 0
     while window.ahead(1):
-        yield _sound(window, number, max_record_bytes) or _damaged(window, number, max_record_bytes)
+        sound = _sound(window, number, max_record_bytes, framing)
+        yield sound or _damaged(window, number, max_record_bytes, framing)
         number += 1
     if window.damage:
         raise window.damage
@@ -151,7 +198,7 @@ class _Window:
         held = len(self.data) - self.at
         if held >= size:
             return held
-        pieces = [self.data[self.at :]]
+        pieces: list[bytes | memoryview] = [memoryview(self.data)[self.at :]]
         while held < size and (chunk := self._next()) is not None:
             pieces.append(chunk)
             held += len(chunk)
@@ -172,30 +219,22 @@ class _Window:
         self.offset += size
 
 
-def _sound(window: _Window, number: int, max_record_bytes: int) -> WarcRecord | None:
+def _sound(window: _Window, number: int, max_record_bytes: int, framing: Framing) -> WarcRecord | None:
     """The record here; None where its framing does not hold, and nothing is passed over."""
-    window.ahead(_MAX_HEAD_BYTES)
-    data, at = window.data, window.at
-    if not _VERSION_LINE.match(data, at):
+    window.ahead(MAX_HEAD_BYTES)
+    head = framing.read_head(window.data, window.at)
+    if head is None:
         return None
-    end = _HEAD_END.search(data, at, at + _MAX_HEAD_BYTES)
-    if end is None:
-        return None
-    head = _fields(data[at : end.start()])
-    length = _DIGITS.fullmatch(head.get("content-length", ""))
-    if length is None:
-        return None
-    block_at = end.end() - at
-    size = block_at + int(length[0])
+    size = head.size + head.block_size
     if size > max_record_bytes or window.ahead(size) < size:
         return None
     newlines = _newlines(window, size)
-    held = window.ahead(size + newlines + len(_MAGIC))
-    after = window.data[window.at + size + newlines : window.at + size + newlines + len(_MAGIC)]
-    if held > size + newlines and not _MAGIC.startswith(after):
+    held = window.ahead(size + newlines + framing.longest_line)
+    after = window.data[window.at + size + newlines : window.at + size + newlines + framing.longest_line]
+    if held > size + newlines and not framing.may_begin(after):
         return None
     raw = window.data[window.at : window.at + size]
-    record = WarcRecord(number, window.offset, raw, size + newlines, head, block_at, Drop.KEPT)
+    record = WarcRecord(number, window.offset, raw, size + newlines, head.fields, head.size, Drop.KEPT)
     window.pass_over(size + newlines)
     return record
 
@@ -204,24 +243,24 @@ def _newlines(window: _Window, start: int) -> int:
     """How many bytes of line ends follow."""
     count = 0
     while True:
-        held = window.ahead(start + count + _LONGEST_VERSION_LINE)
-        rest = window.data[window.at + start + count : window.at + start + count + _LONGEST_VERSION_LINE]
+        held = window.ahead(start + count + _LINE_ENDS)
+        rest = window.data[window.at + start + count : window.at + start + count + _LINE_ENDS]
         more = len(rest) - len(rest.lstrip(b"\r\n"))
         count += more
         if more < len(rest) or held == start + count:
             return count
 
 
-def _damaged(window: _Window, number: int, max_record_bytes: int) -> WarcRecord:
+def _damaged(window: _Window, number: int, max_record_bytes: int, framing: Framing) -> WarcRecord:
     """All up to the next line that begins a record, or to the end."""
     offset, passed, searched = window.offset, 0, 0
     while True:
-        wanted = 2 * searched + 2 * _LONGEST_VERSION_LINE
+        wanted = 2 * searched + 2 * framing.longest_line
         held = window.ahead(wanted)
-        found = _NEXT_VERSION_LINE.search(window.data, window.at + searched)
+        found = framing.next_line.search(window.data, window.at + searched)
         if found or held < wanted:
             break
-        searched = held - _LONGEST_VERSION_LINE
+        searched = held - framing.longest_line
         if passed + searched > max_record_bytes:
             window.pass_over(searched)
             passed, searched = passed + searched, 0

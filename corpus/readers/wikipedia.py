@@ -35,7 +35,8 @@ MAX_ARTICLE_BYTES = 2048 * 1024
 _MAX_UNENDED = 50
 _MAX_BACKTRACKING = 20_000_000
 
-_PAGE = re.compile(rb"^[ \t]{0,16}<page>", re.MULTILINE)
+_PAGE = re.compile(rb"[ \t]{0,16}<page>")
+_NEXT_PAGE = re.compile(rb"\n(?=[ \t]{0,16}<page>)")  # a tenth of the time of ^ and MULTILINE
 _PAGE_END = b"</page>"
 _REDIRECT = re.compile(r"\s*#redirect", re.IGNORECASE)
 _FILE = re.compile(r"(?:File|Image|Media):", re.IGNORECASE)
@@ -78,7 +79,8 @@ def read_wikipedia(chunks: Iterable[bytes], *, max_record_bytes: int = MAX_RECOR
 
 
 def _starts(data: bytes) -> list[int]:
-    return [page.start() for page in _PAGE.finditer(data)]
+    first = [0] if _PAGE.match(data) else []
+    return first + [before.end() for before in _NEXT_PAGE.finditer(data)]
 
 
 class _Page:

@@ -209,7 +209,7 @@ def _may_run_again(future: Future, where: str, attempt: int) -> bool:
         raise EngineError(
             f"a task ended {error.allowed_failures + 1} workers, one after another",
             where=where,
-            remedy="see the workers' logs: give them more memory, or take that file out of --data; what is done is kept",
+            remedy="see the workers' logs: give them more memory, or take the file away; what is done is kept",
         ) from error
     if error is None:
         error = EngineError(

@@ -4,7 +4,7 @@ A block is two parts of one task, and up to two more where there is something to
 
     .rows.arrow       a row for every record read, kept or refused, with its address and measured values
     .text.arrow       the normalised text of the rows that no rule refused
-    .comments.arrow   the posts that a chain is made of
+    .comments.arrow   the posts that a thread's or a story's document is made of
     .facts.arrow      what a crawl knows of its pages: url, date, language, opt-out
 
 A document's address within a build is (block, row): the block's place in the sorted list of all blocks, and the
@@ -30,35 +30,48 @@ BLOCK_TEXT_BYTES = 32 << 20  # unpublished: our choice; bounds what a task holds
 BATCH_TEXT_BYTES = 4 << 20  # design: kernels work on batches of 1-4 MB
 MAX_GROUPS = 4096  # partitions of an exchange by block; bounds the number of spill streams
 
-BLOCK_STAGES = ("documents", "threads", "chains")  # the stages that write blocks, in their order
+# The stages that write blocks, in their order.
+BLOCK_STAGES = ("documents", "threads", "chains", "items", "stories")
 ROWS, TEXT, COMMENTS, FACTS = ".rows.arrow", ".text.arrow", ".comments.arrow", ".facts.arrow"
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """Every block of a build, in order, and how exchanges by block group them."""
+    """Every block of a build, in order, and how exchanges by block group them.
+
+    Attributes:
+        facts: The part that holds each block's facts; "" where its formats know nothing.
+    """
 
     rows: tuple[str, ...]
     text: tuple[str, ...]
+    facts: tuple[str, ...]
 
     @classmethod
     def of(cls, stages: Sequence[Sealed]) -> Blocks:
         """The blocks that these stages wrote, in the order of stages and names."""
-        rows = [url for stage in stages for url in stage.urls(ROWS)]
-        text = [url for stage in stages for url in stage.urls(TEXT)]
-        return cls(tuple(rows), tuple(text))
+        return cls._named([url for stage in stages for url in stage.urls(".arrow")])
 
     @classmethod
     def sealed_in(cls, store: str, manifest: Manifest) -> Blocks:
         """The blocks of a sealed corpus, numbered as its build numbered them."""
-        found: dict[str, list[str]] = {ROWS: [], TEXT: []}
+        urls: list[str] = []
         for stage in manifest.stages:
-            folder = manifest.stage_folder(store, stage.name)
-            for part in stage.parts if stage.name in BLOCK_STAGES else ():
-                for ending, urls in found.items():
-                    if part.name.endswith(ending):
-                        urls.append(storage.join(folder, part.name))
-        return cls(tuple(found[ROWS]), tuple(found[TEXT]))
+            if stage.name in BLOCK_STAGES:
+                folder = manifest.stage_folder(store, stage.name)
+                urls += [storage.join(folder, part.name) for part in stage.parts]
+        return cls._named(urls)
+
+    @classmethod
+    def _named(cls, parts: Sequence[str]) -> Blocks:
+        rows = [url for url in parts if url.endswith(ROWS)]
+        known = {url for url in parts if url.endswith(FACTS)}
+        facts = [url.removesuffix(ROWS) + FACTS for url in rows]
+        return cls(
+            rows=tuple(rows),
+            text=tuple(url for url in parts if url.endswith(TEXT)),
+            facts=tuple(url if url in known else "" for url in facts),
+        )
 
     @property
     def group_size(self) -> int:
@@ -82,6 +95,10 @@ class Blocks:
     def read_rows(self, block: int, columns: Sequence[str] | None = None) -> Columns:
         """The rows part of a block, whole."""
         return concat(read_part(self.rows[block], columns))
+
+    def read_facts(self, block: int, columns: Sequence[str] | None = None) -> Columns:
+        """What a crawl knows of a block's records, `row` beside it; no columns where its formats know nothing."""
+        return concat(read_part(self.facts[block], columns)) if self.facts[block] else {}
 
     def read_text(self, block: int) -> Iterator[tuple[NDArray[np.int32], Texts]]:
         """The texts of a block in batches: (row numbers, texts)."""

@@ -5,7 +5,7 @@ documents   groups of files of every input but Reddit -> map -> blocks
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,7 +18,8 @@ from corpus.readers.record import FACTS, Records
 from corpus.recipe import Input, Recipe, Text
 from corpus.source import Blob
 from corpus.table import Columns
-from pipelines.datatrove_blocks import words
+from corpus.url_list import listed, load_url_list
+from pipelines.datatrove_blocks import NO_BLOCK, words
 from pipelines.stage import Output
 from pipelines.steps.blocks import BlockWriter
 from pipelines.steps.reading import Stream, read_blob, read_parquet_blob
@@ -31,12 +32,17 @@ _REFUSAL = ("source", "block", "reason")
 
 @dataclass(frozen=True)
 class DocumentsJob:
-    """What the documents stage reads: all blobs of the build by number, and which of them each task reads."""
+    """What the documents stage reads: all blobs of the build by number, and which of them each task reads.
+
+    Attributes:
+        url_lists: Where the lists of the recipe lie, by their sha256.
+    """
 
     data: str
     recipe: Recipe
     blobs: tuple[Blob, ...]
     tasks: tuple[tuple[int, ...], ...]
+    url_lists: Mapping[str, str]
 
 
 def group_blobs(blobs: Sequence[Blob], numbers: Sequence[int]) -> tuple[tuple[int, ...], ...]:
@@ -58,7 +64,8 @@ def documents_map(job: DocumentsJob, number: int, output: Output) -> None:
     for blob_number in job.tasks[number]:
         blob = job.blobs[blob_number]
         entry = next(entry for entry in job.recipe.input if entry.name == blob.input)
-        reading = _Reading(job.recipe, entry, blob_number, blob, writer, output)
+        lists = [load_url_list(job.url_lists[found.sha256], found.sha256) for found in entry.url_lists or ()]
+        reading = _Reading(job.recipe, entry, blob_number, blob, writer, output, lists)
         if entry.reader == "parquet":
             stream = read_parquet_blob(job.data, blob, entry, reading.consume)
         else:
@@ -108,6 +115,7 @@ class _Reading:
     blob: Blob
     writer: BlockWriter
     output: Output
+    lists: Sequence[NDArray[np.bytes_]]
     records: int = 0
     _sources: dict[str, int] = field(init=False)
 
@@ -159,11 +167,15 @@ class _Reading:
             "raw_bytes": records.raw_bytes[rows],
         }
         texts = records.text.take(rows)
+        facts = _facts(records, rows)
+        drop = records.damage[rows]
+        if self.lists and facts is not None:
+            drop = np.where((drop == Drop.KEPT) & listed(list(facts["url"]), self.lists), Drop.LISTED_URL, drop)
         columns, kept, kept_texts = judged(
-            self.recipe, address, texts, records.damage[rows], records.repairs[rows].astype(np.int32)
+            self.recipe, address, texts, drop.astype(np.uint8), records.repairs[rows].astype(np.int32)
         )
         count_refusals(self.output, self.recipe, columns)
-        self.writer.add(columns, kept, kept_texts, facts=_facts(records, rows))
+        self.writer.add(columns, kept, kept_texts, facts=facts)
         self.output.tick(int(kept_texts.offsets[-1]), len(kept))
 
 
@@ -190,12 +202,17 @@ def unread_source(recipe: Recipe, entry: Input) -> int:
 
 
 def judged(
-    recipe: Recipe, address: Columns, texts: Texts, damage: NDArray[np.uint8], repairs: NDArray[np.int32]
+    recipe: Recipe, address: Columns, texts: Texts, known: NDArray[np.uint8], repairs: NDArray[np.int32]
 ) -> tuple[Columns, NDArray[np.int64], Texts]:
-    """Normalises and judges texts: (ledger rows with text digests, the rows that stay, their texts)."""
+    """Normalises and judges texts: (ledger rows with text digests, the rows that stay, their texts).
+
+    A `Drop` that is known before, of a record's damage or its URL, stands.
+    """
     count = len(texts)
     normal, verdict = _by_treatment(recipe, address["source"], texts)
-    drop = np.where(damage > 0, damage, verdict["drop"]).astype(np.uint8)
+    drop = np.where(known > 0, known, verdict["drop"]).astype(np.uint8)
+    for name in ("block", "reason"):
+        verdict[name] = np.where(drop == Drop.FOREIGN_RULE, verdict[name], NO_BLOCK).astype(np.int32)
     kept = np.flatnonzero(drop == Drop.KEPT)
     kept_texts = normal.take(kept)
     digests = np.zeros((count, 32), np.uint8)

@@ -1,7 +1,7 @@
 """Exact and near-duplicates (design: exact first, then MinHash, every candidate verified, then one resolution).
 
     exact       rows of all blocks      -> by text digest -> the others of each text, with the one that stays
-    signatures  those others            -> by block       -> band keys of the documents that go on
+    signatures  those that do not go on -> by block       -> band keys of the documents that do
     candidates  band keys               -> by key         -> pairs that share a bucket
     shingles    pairs                   -> by block of b  -> pairs with the shingle set of b, the lower ranked
     evidence    pairs with b's shingles -> by block of a  -> pairs measured, those at or above the threshold
@@ -12,7 +12,7 @@ Rank is the recipe's source order, then the smallest id: columns `source`, `doc_
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,61 +40,89 @@ def partitions_for(records: int) -> int:
     return max(1, -(-records // RECORDS_PER_PARTITION))
 
 
+def partition_of(keys: NDArray[np.uint8], partitions: int) -> NDArray[np.int64]:
+    """The partition of each digest, uint8[n, k]: its first 32 bits, shared out evenly."""
+    high = np.ascontiguousarray(keys[:, :4]).view(">u4").ravel().astype(np.int64)
+    return high * partitions >> 32
+
+
+def others_of_each(keys: NDArray[np.uint8], records: Columns, rank: Sequence[NDArray[np.int64]] = ()) -> Columns:
+    """Of the records of one key the best ranked stays: the others, in the order of keys, with its id as `winner`.
+
+    Args:
+        keys: uint8[n, k], each record's.
+        records: n documents: `doc_id`, `source` and what the answer is to hold of each.
+        rank: What ranks before source and id, the least significant first.
+    """
+    order = np.lexsort([*fixed_key(records["doc_id"]), records["source"], *rank, *fixed_key(keys)])
+    keys = keys[order]
+    first = np.ones(len(order), bool)
+    first[1:] = (keys[1:] != keys[:-1]).any(axis=1)
+    winner = np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
+    lost = np.flatnonzero(~first)
+    return {**take(records, order[lost]), "winner": records["doc_id"][order[winner[lost]]]}
+
+
 @dataclass(frozen=True)
 class ExactJob:
-    """What the exact stage reads."""
+    """What the exact stage reads: all blocks, and the parts that name the documents which lost their URL."""
 
     blocks: Blocks
+    gone: tuple[str, ...]
     partitions: int
 
 
-def exact_map(job: ExactJob, group: int, output: Output) -> None:
-    """Sends (digest, rank, address) of every document to its digest's partition."""
-    for block in job.blocks.group(group):
+def exact_map(job: ExactJob, number: int, output: Output) -> None:
+    """Sends (digest, rank, address) of every document to its digest's partition; once more if it is gone."""
+    if number >= job.blocks.groups:
+        for columns in read_part(job.gone[number - job.blocks.groups]):
+            del columns["winner"]
+            _send(columns, True, job.partitions, output)
+        return
+    for block in job.blocks.group(number):
         rows = job.blocks.read_rows(block, ["doc_id", "source", "text_digest", "drop"])
         live = np.flatnonzero(rows.pop("drop") == Drop.KEPT)
         columns = take(rows, live)
         columns["block"] = np.full(len(live), block, np.uint32)
         columns["row"] = live.astype(np.uint32)
-        high = np.ascontiguousarray(columns["text_digest"][:, :4]).view(">u4").ravel().astype(np.int64)
-        output.emit(high * job.partitions >> 32, columns)
-        output.tick(0, len(live))
+        _send(columns, False, job.partitions, output)
+
+
+def _send(columns: Columns, gone: bool, partitions: int, output: Output) -> None:
+    count = row_count(columns)
+    columns["gone"] = np.full(count, gone, np.uint8)
+    output.emit(partition_of(columns["text_digest"], partitions), columns)
+    output.tick(0, count)
 
 
 def exact_reduce(job: ExactJob, partition: int, blocks: Iterator[Columns], output: Output) -> None:
-    """Of each text the best ranked stays; writes the others with its id."""
+    """Of each text the best ranked that is not gone stays; writes the others with its id."""
     records = concat(blocks)
     if not records:
         return
-    keys = [*fixed_key(records["doc_id"]), records["source"], *fixed_key(records["text_digest"])]
-    records = take(records, np.lexsort(keys))
-    digest = records["text_digest"]
-    first = np.ones(len(digest), bool)
-    first[1:] = (digest[1:] != digest[:-1]).any(axis=1)
-    winner = np.maximum.accumulate(np.where(first, np.arange(len(digest)), 0))
-    lost = np.flatnonzero(~first)
-    losers = take({name: records[name] for name in ("block", "row")}, lost)
-    losers["winner"] = records["doc_id"][winner[lost]]
-    output.write("exact.arrow", losers)
+    address = records["block"].astype(np.uint64) << np.uint64(32) | records["row"]
+    records = take(records, ~np.isin(address, address[records["gone"] > 0]))
+    losers = others_of_each(records["text_digest"], records)
+    output.write("exact.arrow", {name: losers[name] for name in ("block", "row", "winner")})
 
 
 @dataclass(frozen=True)
 class SignaturesJob:
-    """What the signatures stage reads."""
+    """What the signatures stage reads: all blocks, and the parts that name the documents which do not go on."""
 
     blocks: Blocks
-    exact: tuple[str, ...]
+    gone: tuple[str, ...]
     rule: minhash.MinHashRule
 
 
 def signatures_map(job: SignaturesJob, number: int, output: Output) -> None:
-    """Sends the exact duplicates to the group of their block."""
-    for columns in read_part(job.exact[number], ["block", "row"]):
+    """Sends the documents that do not go on to the group of their block."""
+    for columns in read_part(job.gone[number], ["block", "row"]):
         output.emit(job.blocks.group_of(columns["block"]), columns)
 
 
 def signatures_reduce(job: SignaturesJob, group: int, blocks: Iterator[Columns], output: Output) -> None:
-    """Writes the band keys of the group's documents, exact duplicates left out."""
+    """Writes the band keys of the group's documents that go on."""
     members = job.blocks.group(group)
     lost = rows_by_block(blocks, members)
     with output.part("bands.arrow") as part:

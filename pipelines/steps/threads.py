@@ -9,79 +9,40 @@ The bodies of posts off the chains, two thirds of Reddit, are never moved.
 
 from __future__ import annotations
 
-import hashlib
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from corpus.document import DOC_ID_BYTES, Texts, document_id
+from corpus.document import Texts
 from corpus.normalise import EXTRACTION_RULES
 from corpus.part import read_part
 from corpus.readers.record import Lines
 from corpus.readers.reddit import COMMENT, SUBMISSION, base36, parse
-from corpus.recipe import Input, Recipe
 from corpus.reddit_chains import ChainRule, Nodes, longest_chains
-from corpus.source import Blob
 from corpus.table import Columns, concat, row_count, take
 from pipelines.stage import Output
 from pipelines.steps.blocks import BATCH_TEXT_BYTES, BlockWriter
-from pipelines.steps.documents import (
-    ANY_LABEL,
-    count_documents,
-    count_refusals,
-    count_stream,
-    judged,
-    source_numbers,
-    unread_source,
-)
+from pipelines.steps.documents import count_documents, count_refusals, count_stream
+from pipelines.steps.dumps import Dumps, add_damaged, assemble, count_unchosen, raw_digests, spread
 from pipelines.steps.reading import read_blob, read_line_batches
 
-PARTITION_BYTES = (
-    128 << 20
-)  # unpublished: our choice; of files as they lie on disk, whose nodes take about as much
+# Unpublished: our choice; of files as they lie on disk, whose nodes take about as much.
+PARTITION_BYTES = 128 << 20
 _CHOSEN = "chosen.arrow"
-
-
-@dataclass(frozen=True)
-class RedditJob:
-    """The dumps: which blobs, and how many ways threads are spread."""
-
-    data: str
-    recipe: Recipe
-    blobs: tuple[Blob, ...]
-    numbers: tuple[int, ...]
-    partitions: int
-
-    @property
-    def entry(self) -> Input:
-        """The recipe's Reddit input; there is at most one, for a thread has one rule."""
-        return next(entry for entry in self.recipe.input if entry.reader == "reddit")
 
 
 @dataclass(frozen=True)
 class PartsJob:
     """The dumps, and the parts a later stage reads."""
 
-    reddit: RedditJob
+    reddit: Dumps
     parts: tuple[str, ...]
 
 
-def partitions_for(blobs: Sequence[Blob], numbers: Sequence[int]) -> int:
-    """How many ways threads are spread; a function of the files' sizes alone."""
-    return max(1, -(-sum(blobs[number].size for number in numbers) // PARTITION_BYTES))
-
-
-def _partition(thread: NDArray[np.uint64], partitions: int) -> NDArray[np.int64]:
-    """Spreads threads evenly, whatever runs of ids a month holds (Fibonacci hashing: Knuth, TAOCP 3, 6.4)."""
-    high = (thread * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)
-    return (high.astype(np.int64) * partitions) >> 32
-
-
-def threads_map(job: RedditJob, number: int, output: Output) -> None:
+def threads_map(job: Dumps, number: int, output: Output) -> None:
     """Reads a dump: its posts become nodes, its damaged lines rows of the ledger."""
     blob_number = job.numbers[number]
     blob, writer, name = job.blobs[blob_number], BlockWriter(output), job.entry.name
@@ -89,13 +50,9 @@ def threads_map(job: RedditJob, number: int, output: Output) -> None:
     def consume(chunks: Iterator[bytes]) -> None:
         for lines in read_line_batches(chunks, job.recipe.max_record_bytes):
             for label, (count, size) in lines.skipped.items():
-                output.counts[f"unchosen/{name}/records/{label}"] += count
-                output.counts[f"unchosen/{name}/bytes/{label}"] += size
+                count_unchosen(output, name, label, count, size)
             posts = parse(lines)
-            broken = np.flatnonzero(posts.damage)
-            if len(broken):
-                _add_damaged(job, blob_number, lines, posts.damage, broken, writer)
-                count_documents(output, name, len(broken), int(lines.raw_bytes[broken].sum()))
+            add_damaged(job, blob_number, lines, posts.damage, writer, output)
             nodes: Columns = {
                 "thread": posts.thread,
                 "kind": posts.kind,
@@ -110,7 +67,7 @@ def threads_map(job: RedditJob, number: int, output: Output) -> None:
                 "raw_bytes": lines.raw_bytes,
             }
             nodes = take(nodes, posts.damage == 0)
-            output.emit(_partition(nodes["thread"], job.partitions), nodes)
+            output.emit(spread(nodes["thread"], job.partitions), nodes)
             output.tick(len(lines.raw.data), len(lines))
 
     stream = read_blob(job.data, blob, job.recipe.on_damage, consume)
@@ -118,30 +75,7 @@ def threads_map(job: RedditJob, number: int, output: Output) -> None:
     writer.flush()
 
 
-def _add_damaged(
-    job: RedditJob,
-    blob_number: int,
-    lines: Lines,
-    damage: NDArray[np.uint8],
-    broken: NDArray[np.intp],
-    writer: BlockWriter,
-) -> None:
-    """A row of the ledger for every line that is no post."""
-    name, path = job.entry.name, job.blobs[blob_number].path
-    ids = [document_id(name, f"{path}:{lines.number[row]}", lines.raw[row]) for row in broken.tolist()]
-    address = {
-        "doc_id": np.frombuffer(b"".join(ids), np.uint8).reshape(-1, DOC_ID_BYTES),
-        "source": np.full(len(broken), unread_source(job.recipe, job.entry), np.uint16),
-        "blob": np.full(len(broken), blob_number, np.uint32),
-        "record": lines.number[broken],
-        "offset": lines.offset[broken],
-        "raw_bytes": lines.raw_bytes[broken],
-    }
-    nothing = Texts.from_list([b""] * len(broken))
-    writer.add(*judged(job.recipe, address, nothing, damage[broken], np.zeros(len(broken), np.int32)))
-
-
-def threads_reduce(job: RedditJob, partition: int, blocks: Iterator[Columns], output: Output) -> None:
+def threads_reduce(job: Dumps, partition: int, blocks: Iterator[Columns], output: Output) -> None:
     """Chooses the longest chain of every thread; what is off the chains is counted."""
     nodes = concat(blocks)
     chain_rule, name = job.entry.chain, job.entry.name
@@ -157,9 +91,7 @@ def threads_reduce(job: RedditJob, partition: int, blocks: Iterator[Columns], ou
         ("off the chain", (nodes["kind"] == COMMENT) & (nodes["live"] > 0)),
         ("deleted", (nodes["kind"] == COMMENT) & (nodes["live"] == 0)),
     ):
-        if (mask & off).any():
-            output.counts[f"unchosen/{name}/records/{label}"] += int((mask & off).sum())
-            output.counts[f"unchosen/{name}/bytes/{label}"] += int(nodes["raw_bytes"][mask & off].sum())
+        count_unchosen(output, name, label, int((mask & off).sum()), int(nodes["raw_bytes"][mask & off].sum()))
     for field in ("comments", "live", "chosen", "chars_live", "chars_chosen", "orphans", "cycles"):
         output.counts[f"chains/{name}/{field}"] += int(getattr(chains, field).sum())
     output.counts[f"chains/{name}/threads"] += len(chains)
@@ -208,7 +140,6 @@ def _bodies(lines: Lines, rows: NDArray[np.intp], blob_number: int) -> Columns:
         damage=lines.damage[rows],
     )
     posts = parse(wanted)
-    digests = b"".join(hashlib.sha256(raw).digest() for raw in wanted.raw)
     return {
         "thread": posts.thread,
         "kind": posts.kind,
@@ -218,7 +149,7 @@ def _bodies(lines: Lines, rows: NDArray[np.intp], blob_number: int) -> Columns:
         "offset": wanted.offset,
         "raw_bytes": wanted.raw_bytes,
         "repairs": posts.repairs,
-        "raw_digest": np.frombuffer(digests, np.uint8).reshape(-1, 32),
+        "raw_digest": raw_digests(wanted.raw),
         "text": posts.text,
     }
 
@@ -227,7 +158,7 @@ def _bodies(lines: Lines, rows: NDArray[np.intp], blob_number: int) -> Columns:
 class ChainsJob:
     """The dumps, the parts that hold bodies, and per partition the part that says which, in what order."""
 
-    reddit: RedditJob
+    reddit: Dumps
     parts: tuple[str, ...]
     chosen: dict[int, str]
 
@@ -235,7 +166,7 @@ class ChainsJob:
 def chains_map(job: ChainsJob, number: int, output: Output) -> None:
     """Sends each body to the partition of its thread."""
     for columns in read_part(job.parts[number]):
-        output.emit(_partition(columns["thread"], job.reddit.partitions), columns)
+        output.emit(spread(columns["thread"], job.reddit.partitions), columns)
 
 
 def chains_reduce(job: ChainsJob, partition: int, blocks: Iterator[Columns], output: Output) -> None:
@@ -264,42 +195,18 @@ def chains_reduce(job: ChainsJob, partition: int, blocks: Iterator[Columns], out
 
 
 def _documents(
-    job: RedditJob, bodies: Columns, starts: NDArray[np.intp], ends: NDArray[np.intp]
+    job: Dumps, bodies: Columns, starts: NDArray[np.intp], ends: NDArray[np.intp]
 ) -> tuple[Columns, NDArray[np.int64], Texts, Columns]:
     """The documents of some chains: ledger rows, the rows that stay, their texts, and the comments of each."""
     first, last = int(starts[0]), int(ends[-1])
-    some: dict[str, Any] = take(bodies, np.arange(first, last))
+    some = take(bodies, np.arange(first, last))
     starts, ends = starts - first, ends - first
     bounds = list(zip(starts.tolist(), ends.tolist(), strict=True))
-    texts, digests = list(some["text"]), some["raw_digest"]
+    texts = list(some["text"])
     names = [
         f"t{kind}_{base36(own)}" for kind, own in zip(some["kind"].tolist(), some["id"].tolist(), strict=True)
     ]
+    keys = [f"t3_{base36(int(some['thread'][s]))}:{','.join(names[s:e])}" for s, e in bounds]
     join = job.entry.chain.join.encode()
-    number = source_numbers(job.recipe, job.entry)[ANY_LABEL]
-    source = job.recipe.source[number].name
-    ids = [
-        document_id(source, f"t3_{base36(int(some['thread'][s]))}:{','.join(names[s:e])}", digests[s:e].tobytes())
-        for s, e in bounds
-    ]
-    address = {
-        "doc_id": np.frombuffer(b"".join(ids), np.uint8).reshape(-1, DOC_ID_BYTES),
-        "source": np.full(len(starts), number, np.uint16),
-        "blob": some["blob"][starts].astype(np.uint32),
-        "record": some["record"][starts],
-        "offset": some["offset"][starts],
-        "raw_bytes": np.add.reduceat(some["raw_bytes"], starts),
-    }
     joined = Texts.from_list([join.join(texts[s:e]) for s, e in bounds])
-    repairs = np.add.reduceat(some["repairs"], starts).astype(np.int32)
-    rows, kept, kept_texts = judged(job.recipe, address, joined, np.zeros(len(starts), np.uint8), repairs)
-    comments: Columns = {
-        "row": np.repeat(np.arange(len(starts), dtype=np.int32), ends - starts),
-        "kind": some["kind"],
-        "id": some["id"],
-        "blob": some["blob"].astype(np.uint32),
-        "record": some["record"],
-        "offset": some["offset"],
-        "raw_bytes": some["raw_bytes"],
-    }
-    return rows, kept, kept_texts, comments
+    return assemble(job, some, starts, keys, joined, np.zeros(len(starts), np.uint8))

@@ -1,6 +1,6 @@
 """The verdict on every record: the ledger is written, and what is kept goes on.
 
-verdicts  exact and near losers -> by block -> the ledger, and the kept documents' addresses
+verdicts  losers of URLs, exact and near ones -> by block -> the ledger, and the kept documents' addresses
 """
 
 from __future__ import annotations
@@ -23,22 +23,23 @@ _VERDICT = ("drop", "winner", "via", "inter", "union")
 
 @dataclass(frozen=True)
 class VerdictsJob:
-    """What the stage reads: all blocks, and the parts that name exact duplicates and near ones."""
+    """What the stage reads: all blocks, and the parts that name who is dropped for whom, with the reason."""
 
     blocks: Blocks
-    exact: tuple[str, ...]
-    losers: tuple[str, ...]
+    losers: tuple[tuple[Drop, str], ...]
 
 
 def verdicts_map(job: VerdictsJob, number: int, output: Output) -> None:
-    """Sends each duplicate, exact or near, to the group of its block."""
-    near = number >= len(job.exact)
-    for columns in read_part((job.exact + job.losers)[number]):
-        count = row_count(columns)
-        columns["drop"] = np.full(count, Drop.NEAR_DUPLICATE if near else Drop.EXACT_DUPLICATE, np.uint8)
-        columns["via"] = columns["via"] if near else columns["winner"]
+    """Sends each document that lost to another to the group of its block."""
+    reason, url = job.losers[number]
+    near = reason == Drop.NEAR_DUPLICATE
+    for part in read_part(url):
+        count = row_count(part)
+        columns = {name: part[name] for name in ("block", "row", "winner")}
+        columns["drop"] = np.full(count, reason, np.uint8)
+        columns["via"] = part["via"] if near else part["winner"]
         for name in ("inter", "union"):
-            columns[name] = columns[name].astype(np.int32) if near else np.zeros(count, np.int32)
+            columns[name] = part[name].astype(np.int32) if near else np.zeros(count, np.int32)
         output.emit(job.blocks.group_of(columns["block"]), columns)
 
 

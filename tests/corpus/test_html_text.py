@@ -2,6 +2,9 @@
 
 import importlib.metadata
 import sys
+import textwrap
+from itertools import zip_longest
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -123,3 +126,16 @@ def test_bytes_show_their_charset() -> None:
     russian = "Все счастливые семьи похожи друг на друга, каждая несчастливая семья несчастлива по-своему. " * 5
     assert russian.encode("cp1251").decode(detect_charset(russian.encode("cp1251"))) == russian
     assert detect_charset(russian.encode()) == "utf-8"
+
+
+def test_the_readme_shows_what_the_extractors_make_of_its_page() -> None:
+    root = Path(__file__).resolve().parents[2]
+    page = (root / "tests/corpus/pages/article.html").read_text(encoding="utf-8")
+    columns = []
+    for name in ("resiliparse", "trafilatura"):
+        text = extract_text(name)(page)
+        assert isinstance(text, bytes)
+        lines = text.decode().expandtabs(4).splitlines()
+        columns.append([part for line in lines for part in textwrap.wrap(line, 54) or [""]])
+    shown = [f"{left:<54}  {right}".rstrip() for left, right in zip_longest(*columns, fillvalue="")]
+    assert "\n".join(shown) in (root / "README.md").read_text(encoding="utf-8")

@@ -258,6 +258,8 @@ def test_a_typo_names_the_nearest_key(tmp_path: Path) -> None:
         (["--set", "validation.max_percent=101"], ["max_percent"]),
         (["--data", "nowhere"], ["no file matches", "--data"]),
         (["--recipe", "nowhere.toml"], ["no such recipe"]),
+        (["--without", "wikipedi"], ["no source `wikipedi`", "choose: wikipedia"]),
+        (["--catalogue", "nowhere.toml"], ["no such catalogue"]),
     ],
 )
 def test_a_wrong_option_is_an_error_of_three_lines(

@@ -16,6 +16,7 @@ from corpus.manifest import load_manifest, read_ref
 from corpus.part import read_part
 from corpus.recipe import Block, Text
 from corpus.table import concat
+from pipelines.explaining import explain
 from pipelines.steps.treatment import MEASURED, treat
 
 pytest.importorskip("datatrove", reason="the extra `datatrove` is not installed")
@@ -85,6 +86,8 @@ def test_the_ledger_of_a_build_can_be_read_by_its_manifest(tiny: Tiny, tmp_path:
         blocks = rules["blocks"]["blocks"][rows["source"][row]]
         said[blocks[rows["block"][row]]["reasons"][rows["reason"][row]]] += 1
     assert said["gopher_short_doc"] > 10
+    (explained,) = explain(str(ref), rows["doc_id"][refused[0]].tobytes().hex())
+    assert explained.words.startswith("foreign rule: gopher-quality, gopher_")
     assert sum(
         balance.dropped["foreign rule"].documents
         for balance in manifest.sources

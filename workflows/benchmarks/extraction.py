@@ -1,15 +1,14 @@
-"""What reading the web costs and how true its text is: python workflows/benchmarks/extraction.py DATA
+"""How true the text of web pages is: python workflows/benchmarks/extraction.py DATA
 
 DATA holds CC-News as `**/CC-NEWS-*.warc.gz` and, for the same URLs, the true texts as news-please's
-`**/articles.jsonl.gz`. Each reader is timed beside its parser alone, in this process, CPU seconds, best of some;
-the texts are compared by the F1 of their word 4-grams and of their words, as multisets, mean over pages.
+`**/articles.jsonl.gz`. The texts are compared by the F1 of their word 4-grams and of their words, as multisets,
+mean over pages; the time is in CPU seconds, best of some. What readers cost beside their parsers: `readers.py`.
 """
 
 from __future__ import annotations
 
 import argparse
 import gzip
-import io
 import re
 import statistics
 import time
@@ -19,17 +18,11 @@ from pathlib import Path
 from typing import get_args
 
 import orjson
-from fastwarc.warc import ArchiveIterator, WarcRecordType
-from resiliparse.extract.html2text import extract_plain_text
 from results import machine, table, write_section
 
 from corpus.html_text import Extractor, extractor_version
 from corpus.readers.cc_news import read_cc_news
-from corpus.readers.lines import read_lines
-from corpus.readers.news_please import read_news_please
 from corpus.readers.record import Records
-from corpus.readers.warc import read_warc
-from corpus.readers.wet import read_wet
 
 REPEATS = 7
 PIECE = 2**20
@@ -54,85 +47,6 @@ def seconds(work: Callable[[], object]) -> float:
 
 def drain(batches: Iterator[object]) -> int:
     return sum(1 for _ in batches)
-
-
-def pages(stream: bytes) -> Iterator[bytes]:
-    """The bodies of the responses as FastWARC has them."""
-    for record in ArchiveIterator(io.BytesIO(stream), record_types=WarcRecordType.response):
-        yield record.reader.read()
-
-
-def library(name: Extractor) -> Callable[[str], object]:
-    """The extractor by itself, with the options we give it."""
-    if name == "resiliparse":
-        return lambda page: extract_plain_text(
-            page, main_content=True, alt_texts=False, comments=False, post_meta=False
-        )
-    import trafilatura
-
-    return lambda page: trafilatura.extract(page, include_comments=False)
-
-
-def as_wet(texts: list[bytes]) -> bytes:
-    """Texts as a WET file holds them, for the sample's real one has but one record."""
-    head = (
-        b"WARC/1.0\r\nWARC-Type: conversion\r\nWARC-Target-URI: http://a.b/\r\nWARC-Date: 2021-09-28T08:00:00Z\r\n"
-    )
-    return b"".join(b"%sContent-Length: %d\r\n\r\n%s\r\n\r\n" % (head, len(text), text) for text in texts)
-
-
-def costs(stream: bytes, articles: bytes, texts: list[bytes]) -> list[tuple[object, ...]]:
-    """A row a reader: raw MB, MB per CPU-second of it and of its parser alone, and how much longer it takes."""
-    wet = as_wet(texts * 20)
-    pairs: list[tuple[str, bytes, Callable[[], object], str, Callable[[], object]]] = [
-        (
-            "WARC framing",
-            stream,
-            lambda: drain(read_warc(chunks(stream))),
-            "FastWARC, blocks read",
-            lambda: [record.reader.read() for record in ArchiveIterator(io.BytesIO(stream), parse_http=False)],
-        ),
-        (
-            "WET",
-            wet,
-            lambda: drain(read_wet(chunks(wet))),
-            "FastWARC, blocks read",
-            lambda: [record.reader.read() for record in ArchiveIterator(io.BytesIO(wet), parse_http=False)],
-        ),
-        (
-            "news-please lines",
-            articles,
-            lambda: drain(read_news_please(read_lines(chunks(articles)))),
-            "orjson, a line each",
-            lambda: [orjson.loads(line) for line in articles.split(b"\n") if line],
-        ),
-    ]
-    for name in get_args(Extractor):
-        alone = library(name)
-        pairs.append(
-            (
-                f"CC-News, {name}",
-                stream,
-                lambda name=name: drain(read_cc_news(chunks(stream), name)),  # type: ignore[misc]
-                f"FastWARC, {name}",
-                lambda alone=alone: [alone(page.decode(errors="replace")) for page in pages(stream)],  # type: ignore[misc]
-            )
-        )
-    rows = []
-    for what, raw, ours, parser, theirs in pairs:
-        our_seconds, their_seconds = seconds(ours), seconds(theirs)
-        megabytes = len(raw) / 1e6
-        rows.append(
-            (
-                what,
-                megabytes,
-                megabytes / our_seconds,
-                parser,
-                megabytes / their_seconds,
-                our_seconds / their_seconds,
-            )
-        )
-    return rows
 
 
 def f1(found: str, true: str, size: int) -> tuple[float, float, float]:
@@ -189,15 +103,10 @@ def main() -> None:
     # The pages after the cut-off have no true text.
     warcs = sorted(path for path in data.glob("**/CC-NEWS-*.warc.gz") if path.name < "CC-NEWS-20210929")
     stream = b"".join(gzip.decompress(path.read_bytes()) for path in warcs)
-    texts = [text.encode() for text in by_url(read_cc_news(chunks(stream), "resiliparse")).values()]
-
-    cost = table(
-        ["reader", "raw MB", "MB/s", "parser alone", "MB/s", "times as long"], costs(stream, articles, texts)
-    )
     heads = ["extractor", "pages", "empty", "precision", "recall", "F1", "F1 of words", "ms a page"]
     section = (
         f"## Web pages\n\n`python workflows/benchmarks/extraction.py DATA`, CPU seconds, best of {REPEATS}, on\n"
-        f"{machine()}.\n\n{cost}\n\n"
+        f"{machine()}.\n\n"
         f"Text against the hand-made one of the same pages, word {SHINGLE}-grams, percent, mean over pages:\n\n"
         f"{table(heads, truth(stream, articles))}\n"
     )

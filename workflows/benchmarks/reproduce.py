@@ -4,7 +4,8 @@
 
 Each build runs in a store of its own: other workers, encoder, hash seed, time zone, locale, folder; the system
 listing folders backwards; a build killed in mid stage and started again. Every digest must be that of the first.
-Writes the section "reproduce" of RESULTS.md; exits 1 where a digest differs.
+Writes the section "reproduce <recipe>" of RESULTS.md with the balance of every source: raw bytes are markup, what
+was trimmed, what was dropped, and text, to the byte. Exits 1 where a digest differs.
 """
 
 from __future__ import annotations
@@ -17,9 +18,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 from results import machine, table, write_section
+
+from corpus.ledger import SourceBalance, check_source
+from corpus.manifest import Manifest, load_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -55,8 +60,8 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--recipe", default="workflows/recipes/sample.toml")
     options.add_argument("--data", type=Path, default=ROOT / "data" / "sample")
-    chosen = options.parse_args()
-    command = [sys.executable, str(ROOT / "pipelines/build_corpus.py"), "--recipe", chosen.recipe]
+    chosen, more = options.parse_known_args()  # what is not ours is the build's: --without, --set
+    command = [sys.executable, str(ROOT / "pipelines/build_corpus.py"), "--recipe", chosen.recipe, *more]
     rows = []
     with tempfile.TemporaryDirectory(prefix="reproduce-") as folder:
         work = Path(folder)
@@ -71,10 +76,11 @@ def main() -> int:
         rows.append(("folders listed backwards", _listed_backwards(command, chosen.data, work)))
         for stage in ("documents", "signatures", "encode", "shards"):
             rows.append((f"killed in `{stage}`, started again", _killed(command, chosen.data, work, stage)))
+        manifest = load_manifest(str(work / "store 0"), rows[0][1])
     first = rows[0][1]
     said = [[name, f"`{digest[:16]}`", "same" if digest == first else "DIFFERENT"] for name, digest in rows]
     held = all(digest == first for _, digest in rows)
-    text = f"""## Reproduction
+    text = f"""## Reproduction of {manifest.name}
 
 `python workflows/benchmarks/reproduce.py --recipe {chosen.recipe} --data DIR`
 on {machine()}.
@@ -82,10 +88,41 @@ on {machine()}.
 `sha256:{first}`.
 
 {table(["what was changed", "manifest", ""], said)}
+
+What every record of its sources became, in documents and bytes: raw = markup + trimmed + dropped + text.
+
+{balance(manifest)}
 """
     print(text)
-    write_section("reproduce", text)
+    write_section(f"reproduce {manifest.name}", text)
     return 0 if held else 1
+
+
+def balance(manifest: Manifest) -> str:
+    """The law of conservation as a table, proved again for every source."""
+    tokens: Counter[str] = Counter()
+    for shard in manifest.shards:
+        tokens[shard.source] += shard.tokens
+    heads = ["source", "documents", "dropped", "kept", "raw", "markup", "trimmed", "dropped", "text", "tokens"]
+    rows = []
+    for source in manifest.sources:
+        check_source(source)
+        rows.append([source.name, *(f"{value:,}" for value in (*_of(source), tokens[source.name]))])
+    return table(heads, rows)
+
+
+def _of(source: SourceBalance) -> tuple[int, ...]:
+    dropped = source.dropped.values()
+    return (
+        source.documents,
+        sum(drop.documents for drop in dropped),
+        source.kept,
+        source.raw_bytes,
+        source.markup_bytes,
+        source.trimmed_bytes,
+        sum(drop.bytes for drop in dropped),
+        source.text_bytes,
+    )
 
 
 def _build(line: list[str], env: dict[str, str]) -> str:

@@ -22,10 +22,14 @@ HELD = ("torch==2.13.0",)  # held until the trainer's parity tests say otherwise
 PEERS = (
     "datasketch>=2.0",
     "datatrove[processing]>=0.10",
+    "faust-cchardet>=2.1",  # this and the two at python-magic and warcio: for its reader of WARC
     "orjson>=3.10",
+    "pyarrow>=18",
+    "python-magic>=0.4",
     "spacy>=3.8",  # datatrove cuts English into words with it, and does not ask for it
     "tiktoken>=0.9",
     "tokenizers>=0.21",
+    "warcio>=1.7",
     "zstandard>=0.23",
 )
 

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from corpus.drops import Drop
@@ -61,3 +63,21 @@ def test_a_field_without_a_name_is_refused_at_once(field: str) -> None:
         read_jsonl(iter([]), field)
     with pytest.raises(RecipeError):
         read_jsonl(iter([]), "text", field)
+
+
+def test_facts_are_taken_from_where_they_stand() -> None:
+    lines = [
+        {"text": "a", "meta": {"url": "http://a/", "at": "2020-02-03 04:05:06+01:00", "licence": "CC0-1.0"}},
+        {"text": "b", "meta": {"url": 7, "at": "last week"}},
+        {"text": "c"},
+        {"text": 4, "meta": {"url": "http://d/"}},
+    ]
+    stream = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+    fields = {"url": "meta.url", "date": "meta.at", "licence": "meta.licence"}
+    (records,) = read_jsonl(read_lines([stream]), facts=fields)  # type: ignore[arg-type]
+    assert records.facts == {
+        "url": ["http://a/", "", "", ""],
+        "date": ["2020-02-03T03:05:06Z", "", "", ""],
+        "licence": ["CC0-1.0", "", "", ""],
+    }
+    assert records.damage.tolist() == [0, 0, 0, Drop.WRONG_TYPE]

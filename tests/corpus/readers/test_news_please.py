@@ -1,7 +1,10 @@
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from corpus.drops import Drop
 from corpus.errors import DamagedContainerError
@@ -93,5 +96,60 @@ def test_a_file_cut_short_is_a_damaged_row() -> None:
 
 
 def test_half_a_character_is_repaired() -> None:
-    (records,) = read_news_please(read_lines([rb'{"maintext": "a\ud800b"}']))
+    (records,) = read_news_please(read_lines([rb'{"maintext": "a\ud800b"}']), until="")
     assert (list(records.text), records.repairs.tolist()) == (["a�b".encode()], [1])
+
+
+@pytest.mark.parametrize(
+    ("date", "until", "verdict"),
+    [
+        ("2021-09-28 23:59:59+00:00", "2021-09-28T23:59:59Z", Drop.KEPT),
+        ("2021-09-28 23:59:59.9", "2021-09-28T23:59:59Z", Drop.KEPT),
+        ("2021-09-29 00:00:00+00:00", "2021-09-28T23:59:59Z", "after the cut-off"),
+        ("2021-09-29T01:00:00+02:00", "2021-09-28T23:59:59Z", Drop.KEPT),
+        ("2021-09-28 20:00:00-05:00", "2021-09-28T23:59:59Z", "after the cut-off"),
+        (None, "2021-09-28T23:59:59Z", Drop.MISSING_FIELD),
+        ("", "2021-09-28T23:59:59Z", Drop.MISSING_FIELD),
+        ("last week", "2021-09-28T23:59:59Z", Drop.WRONG_TYPE),
+        (1632873599, "2021-09-28T23:59:59Z", Drop.WRONG_TYPE),
+        (0, "2021-09-28T23:59:59Z", Drop.WRONG_TYPE),
+        (None, "", Drop.KEPT),
+        ("last week", "", Drop.KEPT),
+        ("2030-01-01", "", Drop.KEPT),
+    ],
+)
+def test_the_cut_off(date: object, until: str, verdict: Drop | str) -> None:
+    raw = json.dumps(ARTICLE | {"date_download": date}).encode()
+    for (records,) in (
+        read_news_please_file([raw], until=until),
+        read_news_please(read_lines([raw]), until=until),
+    ):
+        found = Drop(records.damage[0]) if len(records) else next(iter(records.skipped))
+        assert found == verdict
+        assert int(records.raw_bytes.sum()) + sum(size for _, size in records.skipped.values()) == len(raw)
+
+
+def test_an_article_without_its_date_is_asked_for_it_only_by_a_cut_off() -> None:
+    raw = json.dumps(without("date_download")).encode()
+    assert [next(read_news_please_file([raw], until=end)).damage[0] for end in ("", "2021-09-28T23:59:59Z")] == [
+        Drop.KEPT,
+        Drop.MISSING_FIELD,
+    ]
+
+
+moments = st.datetimes(datetime(2021, 9, 28, 20), datetime(2021, 9, 29, 4), timezones=st.just(UTC))
+
+
+@given(st.lists(moments, max_size=12), st.sampled_from([1, 10**6]))
+def test_of_many_lines_those_fetched_in_time_stay(fetched: list[datetime], batch_bytes: int) -> None:
+    lines = [json.dumps(ARTICLE | {"date_download": str(moment)}).encode() for moment in fetched]
+    stream = b"\n\n".join(lines)
+    until = datetime(2021, 9, 28, 23, 59, 59, tzinfo=UTC)
+    batches = list(read_news_please(read_lines([stream], batch_bytes=batch_bytes)))
+    stays = [n for n, moment in enumerate(fetched) if moment.replace(microsecond=0) <= until]
+    assert [number for records in batches for number in records.number.tolist()] == [2 * n for n in stays]
+    assert [raw for records in batches for raw in records.raw] == [lines[n] for n in stays]
+    skipped = [records.skipped.get("after the cut-off", (0, 0)) for records in batches]
+    assert sum(count for count, _ in skipped) == len(fetched) - len(stays)
+    held = sum(int(records.raw_bytes.sum()) for records in batches)
+    assert held + sum(size for records in batches for _, size in records.skipped.values()) == len(stream)

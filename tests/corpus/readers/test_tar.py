@@ -11,7 +11,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.errors import DamagedContainerError, SourceError
+from corpus.errors import DamagedContainerError
 from corpus.readers.jsonl import read_jsonl
 from corpus.readers.lines import read_lines
 from corpus.readers.tar import untar
@@ -68,6 +68,15 @@ def test_a_member_outside_the_folder_is_an_error(name: str) -> None:
         read(packed({name: b"a\n"}))
 
 
+def test_before_a_member_that_is_not_what_its_name_says_nothing_is_lost() -> None:
+    archive = packed({"a.jsonl": b'{"text": "a"}\n{"text": "b"}\n', "b.jsonl.gz": b'{"text": "c"}\n'})
+    texts: list[bytes] = []
+    with pytest.raises(DamagedContainerError, match="in the tar file, the file does not begin as gzip does"):
+        for records in read_jsonl(read_lines(untar(io.BytesIO(archive), "a.tar"))):
+            texts += records.text
+    assert texts == [b"a", b"b"]
+
+
 def test_wherever_it_is_cut_it_is_damaged() -> None:
     archive = packed({"a.txt": b"a" * 700, "b.txt": b"b" * 700})
     end = len(archive.rstrip(b"\0")) + 512 - len(archive.rstrip(b"\0")) % 512
@@ -89,5 +98,5 @@ def test_a_damaged_header_is_not_the_end() -> None:
 def test_damage_is_an_error_of_ours_or_nothing(at: int, garbage: bytes) -> None:
     archive = bytearray(packed(FILES))
     archive[at : at + len(garbage)] = garbage
-    with contextlib.suppress(SourceError):
+    with contextlib.suppress(DamagedContainerError):
         read(bytes(archive))

@@ -127,6 +127,35 @@ def test_a_wrong_length_is_one_damaged_row(length: int) -> None:
     assert [one.block for one in records] == [b"first", b"", b"third", b"fourth"]
 
 
+PARTS = [record(word * 20) for word in (b"first", b"second", b"third", b"fourth")]
+LONG, SHORT, ENDLESS = (record(b"second" * 20, length=length) for length in (300, 50, 10**9))
+
+
+@pytest.mark.parametrize(
+    ("stream", "theirs"),
+    [
+        (PARTS[0] + b"garbage\r\n" + b"".join(PARTS[1:]), None),
+        (PARTS[0] + LONG + PARTS[2] + PARTS[3], None),
+        (PARTS[0] + SHORT + PARTS[2] + PARTS[3], None),
+        (PARTS[0] + ENDLESS + PARTS[2] + PARTS[3], [100, 120 + 4 + len(PARTS[2] + PARTS[3])]),
+        (PARTS[0] + PARTS[1][:-80], [100, 44]),
+    ],
+    ids=["garbage", "too long", "too short", "endless", "cut"],
+)
+def test_why_the_framing_is_our_own(stream: bytes, theirs: list[int] | None) -> None:
+    """FastWARC stops with an error, or gives what is no whole record as one; ours says so and reads on."""
+    iterator = ArchiveIterator(io.BytesIO(stream), parse_http=False)
+    if theirs is None:
+        with pytest.raises(OSError, match="Invalid WARC header"):
+            list(iterator)
+    else:
+        assert [len(one.reader.read()) for one in iterator] == theirs
+    records, _ = read([stream])
+    assert [one.damage for one in records if one.damage] == [Drop.BROKEN_RECORD]
+    assert sum(one.raw_bytes for one in records) == len(stream)
+    assert [one.block for one in records][2:] == [b"third" * 20, b"fourth" * 20][: len(records) - 2]
+
+
 @pytest.mark.parametrize("length", [b"", b"five", b"-5", b"5 ", b"5, 5", "٥".encode()])
 def test_a_length_is_digits(length: bytes) -> None:
     stream = record(b"hello").replace(b"Content-Length: 5", b"Content-Length: " + length)

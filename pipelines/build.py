@@ -1,0 +1,35 @@
+"""One build: what is built, from where, to where, by whom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from corpus.recipe import Recipe
+from pipelines.driver import Driver
+from pipelines.stage import Sealed, Stage
+
+
+@dataclass(frozen=True)
+class Build:
+    """One build: what is built, from where, to where, by whom.
+
+    Attributes:
+        vocabulary: "gpt2", or where OPT's vocabulary file lies; the recipe only names which it is.
+        encoder: "tokenizers" or "fast"; the ids are the same.
+        url_lists: Where the recipe's lists of URLs lie, by their sha256.
+    """
+
+    recipe: Recipe
+    data: str
+    store: str
+    vocabulary: str
+    encoder: str
+    driver: Driver
+    url_lists: Mapping[str, str] = field(default_factory=dict)
+
+    def stage(self, name: str, **parts: Any) -> Sealed:
+        """Runs a stage of this store, or finds it sealed."""
+        total = parts.pop("total_bytes", 0)
+        return self.driver.run(Stage(name=name, store=self.store, **parts), total)
