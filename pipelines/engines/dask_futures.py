@@ -10,7 +10,6 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager, suppress
 from queue import Empty, SimpleQueue
 from types import TracebackType
@@ -19,17 +18,16 @@ from typing import Any, Self
 import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, WorkerPlugin, get_worker
 
-from corpus.errors import EngineError, StoreError
+from corpus.errors import EngineError
 from pipelines.fleet import check_fleet, versions
+from pipelines.retry import ATTEMPTS, may_pass
 from pipelines.stage import Stage, place, task_name
 from pipelines.task import Tick, run_map, run_reduce, undone
 
-ATTEMPTS = 3  # unpublished: our choice; of a task whose failure may pass: a flaky disk, a lost worker
 PATIENCE_SECONDS = 60.0  # unpublished: our choice; how long a build waits for a scheduler, or for any worker
 _CONNECT_SECONDS = 15.0
 _LOOK_SECONDS = 2.0
 _PLUGIN = "tokentrail"
-_MAY_PASS = (StoreError, EngineError, OSError, MemoryError, CancelledError)
 # Of a cluster of our own: a task is given to a worker when it is free, so that a death accuses one task alone.
 _CLUSTER = {
     "distributed.scheduler.allowed-failures": ATTEMPTS - 1,
@@ -215,7 +213,7 @@ def _may_run_again(future: Future, where: str, attempt: int) -> bool:
         error = EngineError(
             "the cluster lost a task", where=where, remedy="start the same command again: done tasks are kept"
         )
-    if attempt >= ATTEMPTS or not isinstance(error, _MAY_PASS):
+    if attempt >= ATTEMPTS or not may_pass(error):
         raise error
     return True
 
