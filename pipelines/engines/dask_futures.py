@@ -251,7 +251,8 @@ def _own_cluster(workers: int) -> Iterator[str]:
             threads_per_worker=1,
             processes=True,
             memory_limit=None,  # of its own data Dask holds none; the system judges what a task takes
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # of any builds on a machine, none minds the others' ports
+            scheduler_kwargs={"dashboard": False},
             silence_logs="ERROR",
         ) as cluster,
     ):
