@@ -112,9 +112,9 @@ def _section(runs: Sequence[Run], options: argparse.Namespace) -> str:
             "## Engines",
             f"`{command}`: {_workers(options.workers)} a build, the fast encoder, "
             + ", ".join(f"{_copies(count)} of {size:,.1f} MB" for count, size in sizes.items())
-            + f" of text in all; the cheapest of {_rounds(options.rounds)}. Slope is CPU-seconds of the whole process"
-            " tree over text, start-up what the line says of no text; peak memory is that of the largest process,"
-            " and growth that of the most copies over that of the fewest.",
+            + f" of text in all; the cheapest of {_rounds(options.rounds)}. Slope is CPU-seconds of the whole"
+            " process tree over text, start-up what the line says of no text; peak memory is that of the largest"
+            " process, and growth that of the most copies over that of the fewest.",
             _table(runs),
             "Over the same copies every engine sealed the same manifest."
             if _agree(runs)
