@@ -25,10 +25,12 @@ from pathlib import Path
 from measure import Figures, fit, measure
 from results import machine, table, write_section
 
+from pipelines.runners import RUNNERS
+
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "data" / "sample" / "pile" / "train"
 # The engines that run on one machine, and the library that each needs.
-RUNNERS = {"local": "corpus", "dask": "distributed", "direct": "apache_beam"}
+LIBRARIES = {"local": "corpus", "dask": "distributed", "direct": "apache_beam"}
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    here = [name for name, library in RUNNERS.items() if importlib.util.find_spec(library)]
+    here = [name for name, library in LIBRARIES.items() if name in RUNNERS and importlib.util.find_spec(library)]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=SAMPLE, help="a folder of jsonl.zst files")
     parser.add_argument("--copies", default="1,4,16", help="how many copies to read (%(default)s)")
