@@ -9,6 +9,7 @@ decides the result, so a sealed stage is found again and not run again.
                                /parts/<task>-*.arrow
                                /done/<task>.json    markers, gone once sealed
                                /spill/<task>        what an exchange has in flight, gone once sealed
+                               /job/<digest>        the stage itself, for workers elsewhere, gone once sealed
 """
 
 from __future__ import annotations
@@ -260,8 +261,8 @@ def seal(stage: Stage) -> Sealed:
     _drop_strays(stage, sealed)
     storage.remove(storage.join(stage.folder, "stage.json"))
     storage.publish(storage.join(stage.folder, "stage.json"), rfc8785.dumps(body))
-    storage.remove(storage.join(stage.folder, "done"))
-    storage.remove(storage.join(stage.folder, "spill"))
+    for passing in ("done", "spill", "job"):
+        storage.remove(storage.join(stage.folder, passing))
     return msgspec.structs.replace(sealed, folder=stage.folder, cpu_seconds=cpu_seconds)
 
 
