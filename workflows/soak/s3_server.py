@@ -2,7 +2,7 @@
 
     python workflows/soak/s3_server.py        prints the endpoint's URL and serves until its standard input ends
 
-One at a time because moto looks whether an object is there and then puts it, with nothing to hold the two together.
+One at a time because moto looks whether an object is there and then puts it, and nothing holds the two together.
 """
 
 from __future__ import annotations
