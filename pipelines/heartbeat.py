@@ -99,7 +99,8 @@ def heartbeat(store: str, owner: Owner, option: str, rhythm: Rhythm) -> Iterator
             yield
     except LostError as error:
         raise StoreError(
-            f"another {owner.holder} has taken this store, for this one showed no life for {rhythm.silence:g} s",
+            f"another {owner.holder} took this store ({beating.successor}): this one showed no life for "
+            f"{rhythm.silence:g} s",
             where=store,
             remedy="let that one go on: what was done here is kept, and is the same there",
         ) from error
@@ -138,10 +139,15 @@ def _lives(folder: str, number: int, standing: Owner, rhythm: Rhythm) -> bool:
 
 
 class _Beating:
-    """The thread that shows life, and finds out when nobody believes it any more."""
+    """The thread that shows life, and finds out when nobody believes it any more.
+
+    Attributes:
+        successor: Who took the store.
+    """
 
     def __init__(self, folder: str, number: int, owner: Owner, rhythm: Rhythm) -> None:
         self._folder, self._number, self._owner, self._rhythm = folder, number, owner, rhythm
+        self.successor: Owner | None = None
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -151,13 +157,17 @@ class _Beating:
     def __exit__(self, *error: object) -> None:
         self._end.set()
         self._thread.join(self._rhythm.beat)
+        if self.successor is not None:
+            return
         with suppress(TokentrailError):  # the next holder waits a minute then
             _write(self._folder, self._number, msgspec.structs.replace(self._owner, released=True))
 
     def _run(self) -> None:
         while not self._end.wait(self._rhythm.beat):
             with suppress(TokentrailError):  # a store that does not answer the build will say so itself
-                if max(_numbers(self._folder), default=0) > self._number:
+                last = max(_numbers(self._folder), default=0)
+                if last > self._number:
+                    self.successor = _read(self._folder, last)
                     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
                     return
                 self._owner = msgspec.structs.replace(self._owner, beats=self._owner.beats + 1)
