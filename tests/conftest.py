@@ -60,7 +60,9 @@ def proxy(s3: str, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterato
 @pytest.fixture(scope="session")
 def gcs_endpoint() -> Iterator[str]:
     with FakeGCSServer() as server:
+        errors = server._process.stderr  # which it leaves open
         yield server.url
+        errors.close()
 
 
 @pytest.fixture

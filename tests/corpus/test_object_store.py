@@ -14,11 +14,11 @@ import random
 import subprocess
 import sys
 import threading
+from typing import TYPE_CHECKING
 
 import fsspec
 import numpy as np
 import pytest
-from failing_proxy import FailingProxy
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +28,12 @@ from corpus.object_store import FIRST_BYTES, MOST_BYTES, PIECE_BYTES, Readahead
 from corpus.shard import Shard, read_starts, read_tokens, verify_shard, write_shard
 from corpus.tokenizer import Tokens, load_vocabulary
 from corpus.url_list import load_url_list
+
+if TYPE_CHECKING:
+    from failing_proxy import FailingProxy
+
+# aiohttp's, of a request of more than a megabyte: s3fs and gcsfs send from a thread of their own.
+pytestmark = pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
 
 BIG = random.Random(1).randbytes(2 * PIECE_BYTES + 12345)
 
@@ -180,7 +186,10 @@ def test_less_than_was_asked_for_is_an_error(given_up: bytes) -> None:
         cache._fetch(0, 10)
 
 
-def test_a_body_cut_short_is_never_a_short_file(s3: str, proxy: FailingProxy) -> None:
+def test_a_body_cut_short_is_never_a_short_file(
+    s3: str, proxy: FailingProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     write(f"{s3}/x", BIG[:1_000_000]).publish()
     proxy.one_in, proxy.faults, proxy.methods = 2, ("cut short",), ("GET",)
     with storage.open_input(f"{s3}/x") as file:
@@ -258,7 +267,11 @@ NO_LIBRARY = "import sys; sys.modules['s3fs'] = sys.modules['gcsfs'] = None\n"
         ("gopher://bucket/x", "", "name a folder, s3://... or gs://..."),
         ("s3://bucket/x", "import os; os.environ.pop('AWS_ACCESS_KEY_ID')\n", "set AWS_PROFILE"),
         ("s3://bucket/x", "import os; os.environ['AWS_PROFILE'] = 'nobody'\n", "set AWS_PROFILE"),
-        ("s3://bucket/x", "import os; os.environ['AWS_ENDPOINT_URL'] = 'http://127.0.0.1:9'\n", "can be reached"),
+        (
+            "s3://bucket/x",
+            "import os; os.environ.update(AWS_ENDPOINT_URL='http://127.0.0.1:9', AWS_MAX_ATTEMPTS='1')\n",
+            "can be reached",
+        ),
     ],
 )
 def test_what_is_missing_is_said(s3: str, url: str, before: str, remedy: str) -> None:
@@ -277,15 +290,11 @@ def test_what_is_missing_is_said(s3: str, url: str, before: str, remedy: str) ->
     assert done.stdout.count(remedy) == 3, done.stdout
 
 
-def _read_in_child(url: str) -> bytes:
-    return storage.read_bytes(url)
-
-
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_a_child_process_has_connections_of_its_own(bucket: str, method: str) -> None:
     storage.publish(f"{bucket}/x", b"content")
     with multiprocessing.get_context(method).Pool(2) as pool:
-        assert pool.map(_read_in_child, [f"{bucket}/x"] * 4) == [b"content"] * 4
+        assert pool.map(storage.read_bytes, [f"{bucket}/x"] * 4) == [b"content"] * 4
     assert storage.read_bytes(f"{bucket}/x") == b"content"
 
 
