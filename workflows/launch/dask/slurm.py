@@ -36,7 +36,9 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     top.add_argument("--jobs", type=int, default=1, help="jobs of workers at a time (default: 1)")
-    top.add_argument("--cores", type=int, default=1, help="cores of a job, each a worker of one thread (default: 1)")
+    top.add_argument(
+        "--cores", type=int, default=1, help="cores of a job, each a worker of one thread (default: 1)"
+    )
     top.add_argument("--memory", default="3GB", help="memory of a job, all its workers together (default: 3GB)")
     top.add_argument("--walltime", default="01:00:00", help="time limit of a job (default: 01:00:00)")
     top.add_argument("--partition", help="the partition to run in (default: the cluster's)")
