@@ -16,14 +16,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[3]
-sys.path.insert(0, str(ROOT))
+if __package__ in (None, ""):  # started as a script
+    sys.path[0] = str(Path(__file__).resolve().parents[3])
 os.environ.setdefault("DASK_CONFIG", str(Path(__file__).with_name("dask.yaml")))  # before Dask is imported
 
-from dask_jobqueue import SLURMCluster  # noqa: E402
+from dask_jobqueue import SLURMCluster
 
-from pipelines.build_corpus import main as build_corpus  # noqa: E402
+from pipelines.build_corpus import main as build_corpus
 
+ROOT = Path(__file__).resolve().parents[3]
 # Workers leave so long before their job's end, of their own accord and not all at once: a task that is at work is
 # then given to another worker, and not accused of having ended this one.
 LEAVE_SECONDS, STAGGER_SECONDS = 300, 120  # unpublished: our choice

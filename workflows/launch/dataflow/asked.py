@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     """Beam's names and its aliases; whatever else a launch has is none of a preflight's business."""
     top = argparse.ArgumentParser(
         prog="preflight.py",
-        description="Checks all that a launch on Dataflow needs, before it spends; takes the launch's own arguments.",
+        description="Checks what a launch on Dataflow needs, before it spends; takes the launch's own arguments.",
         allow_abbrev=False,
     )
     for name, what in (
@@ -64,9 +64,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--worker_disk_type", "--disk_type", default="pd-standard")
     top.add_argument("--subnetwork", default="default")
     top.add_argument("--dataflow_kms_key", default="", help="the key that all is encrypted with")
-    addresses = top.add_mutually_exclusive_group()
-    addresses.add_argument("--use_public_ips", dest="public_ips", action="store_true", default=True)
-    addresses.add_argument("--no_use_public_ips", dest="public_ips", action="store_false")
+    top.add_argument("--use_public_ips", dest="public_ips", action="store_true", default=True)
+    top.add_argument("--no_use_public_ips", dest="public_ips", action="store_false")
     top.add_argument("--endpoint", default="", help=argparse.SUPPRESS)  # a stand-in for Google, for tests
     return top
 

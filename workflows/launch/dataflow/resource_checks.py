@@ -134,7 +134,7 @@ def image(worker: Google, asked: Asked) -> str:
         raise FailedError(
             f"workers cannot pull the image: {error}",
             asked.image,
-            "workflows/launch/image dataflow REPOSITORY, and roles/artifactregistry.reader for the workers' account",
+            "build and push it: workflows/launch/image; grant the workers roles/artifactregistry.reader",
         ) from error
     found = (config.get("config", {}).get("Labels") or {}).get(RULES_LABEL, "none")
     if found != asked.rules:
