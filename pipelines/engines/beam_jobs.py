@@ -94,7 +94,7 @@ class BeamEngine:
             while not job.ended.wait(_LOOK_SECONDS if near else _LOOK_FAR_SECONDS):
                 self._follow(stage, seen)
                 if self._processes is not None:
-                    self._processes.check()
+                    self._processes.check(stage)
             self._follow(stage, seen)
         except BaseException:
             job.cancel()

@@ -10,22 +10,19 @@ import itertools
 import logging
 import multiprocessing
 import os
-import signal
-import sys
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Self
 
 from apache_beam.runners.portability.fn_api_runner.worker_handlers import GrpcWorkerHandler, WorkerHandler
-from apache_beam.runners.worker.sdk_worker import SdkHarness
 from apache_beam.transforms.environments import Environment
 
 from corpus.errors import EngineError
-from pipelines.engines.local import end_with
+from pipelines.engines.beam_worker import serve
+from pipelines.stage import Stage
 
 _URN = "tokentrail:environment:processes:v1"
-_IDLE = "idle"
 
 
 class ProcessEnvironment(Environment):
@@ -50,9 +47,10 @@ class Processes:
 
     def __enter__(self) -> Self:
         context, lines = multiprocessing.get_context("spawn"), []
+        quiet = not logging.getLogger().isEnabledFor(logging.ERROR)
         for _ in range(self._count):
             ours, theirs = context.Pipe()
-            worker = context.Process(target=_serve, args=(os.getpid(), theirs, _quiet()), daemon=True)
+            worker = context.Process(target=serve, args=(os.getpid(), theirs, quiet), daemon=True)
             worker.start()
             theirs.close()  # Only the worker holds it: its end is the line's end.
             self._workers.append(worker)
@@ -68,7 +66,7 @@ class Processes:
             worker.kill()  # Idle, or at what no longer counts; what it had written aside is nobody's.
             worker.join()
 
-    def check(self) -> None:
+    def check(self, stage: Stage) -> None:
         """Looks whether all are alive: Beam itself would wait for a dead one for ever.
 
         Raises:
@@ -77,7 +75,7 @@ class Processes:
         if not all(worker.is_alive() for worker in self._workers):
             raise EngineError(
                 "a worker process died, perhaps for want of memory",
-                where="--runner direct",
+                where=f"stage {stage.name}",
                 remedy="start the same command again with fewer --workers: done tasks are kept",
             )
 
@@ -97,20 +95,3 @@ class _Handler(GrpcWorkerHandler):
 
     def stop_worker(self) -> None:
         self._line.recv()
-
-
-def _quiet() -> bool:
-    return not logging.getLogger().isEnabledFor(logging.ERROR)
-
-
-def _serve(parent: int, line: Connection, quiet: bool) -> None:
-    """A worker's life: one harness after another, each until its job ends."""
-    end_with(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent decides what an interrupt means.
-    if quiet:
-        logging.disable()
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (where a harness prints what it reports anyhow)
-    while True:
-        worker_id, control_address = line.recv()
-        SdkHarness(control_address, worker_id=worker_id).run()
-        line.send(_IDLE)
