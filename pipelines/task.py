@@ -82,7 +82,7 @@ def map_blocks(stage: Stage, number: int, tick: Tick) -> Iterator[tuple[int, byt
     Past the budget they wait on this machine's disk. The marker is published behind the last of them.
     """
     task, ticker = task_name("map", number), Ticker(tick)
-    file = tempfile.SpooledTemporaryFile(BUDGET_BYTES)
+    file = tempfile.SpooledTemporaryFile(BUDGET_BYTES)  # noqa: SIM115 (closed behind the last block)
     try:
         spill = SpillWriter(file)
         output = Output(stage, task, spill, ticker)

@@ -3,7 +3,8 @@
     a map         runs of task numbers | Reshuffle | map
     an exchange   runs of task numbers | Reshuffle | map | with every partition's number | GroupByKey | reduce
 
-Through Beam go numbers and packed blocks; what a stage is lies in the store, and so does all that its tasks make.
+Through Beam go numbers and packed blocks, in coders that every SDK knows, and at the end nothing: what a stage is
+lies in the store, and so does all that its tasks make.
 An attempt that a runner repeats, or runs twice at once, publishes the same bytes under the same names.
 """
 
@@ -35,7 +36,7 @@ def add_stage(pipeline: beam.Pipeline, stage: Stage, url: str) -> None:
     """
     if stage.reduce is None:
         numbers = _spread(pipeline, stage, undone(stage, "map"))
-        _ = numbers | f"{stage.name}: map" >> beam.ParDo(MapTask(url, versions()))
+        _ = numbers | f"{stage.name}: map" >> beam.ParDo(MapTask(url, versions())).with_output_types(int)
         return
     partitions = runs(undone(stage, "reduce"))
     # Rows outlive no job, wherever the markers of map tasks are: while a partition is to be made, all of them run.
@@ -51,7 +52,7 @@ def add_stage(pipeline: beam.Pipeline, stage: Stage, url: str) -> None:
         (rows, every)
         | f"{stage.name}: all partitions" >> beam.Flatten()
         | f"{stage.name}: exchange" >> beam.GroupByKey()
-        | f"{stage.name}: reduce" >> beam.ParDo(ReduceTask(url, versions()))
+        | f"{stage.name}: reduce" >> beam.ParDo(ReduceTask(url, versions())).with_output_types(int)
     )
 
 

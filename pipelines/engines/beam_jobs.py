@@ -6,6 +6,7 @@ task raised comes back as a runner's text, and to the person in its own words.
 
 from __future__ import annotations
 
+import argparse
 import io
 import re
 import sys
@@ -17,7 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
 from apache_beam.runners import create_runner
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
@@ -111,9 +112,7 @@ class BeamEngine:
             runner = FnApiRunner(default_environment=environment)
             flags += [f"--direct_num_workers={self._workers}"]
         if self._runner == DATAFLOW:
-            labels = dataflow.job_labels(stage, self._labels)
-            flags += [f"--job_name={dataflow.job_name(stage)}"]
-            flags += [f"--labels={key}={value}" for key, value in labels.items()]
+            flags += [*dataflow.FLAGS, *dataflow.job_flags(stage, self._labels)]
         pipeline = beam.Pipeline(runner=runner, options=PipelineOptions(flags))
         add_stage(pipeline, stage, write_stage(stage))
         return pipeline
@@ -150,8 +149,8 @@ class Job:
         try:
             self._result = self._pipeline.run()
             self._submitted.set()
-            if self._pipeline.options.get_all_options().get("runner") == DATAFLOW:
-                print(f"job: {dataflow.job_url(self._result, self._pipeline.options)}", file=sys.stderr)
+            if self._url():
+                print(f"job: {self._url()}", file=sys.stderr)
             self._result.wait_until_finish()
         except BaseException as error:
             self.error = error
@@ -159,11 +158,28 @@ class Job:
             self.ended.set()
 
     def cancel(self) -> None:
-        """Ends a job that runs elsewhere; here its processes are ended with the engine."""
+        """Ends a job that runs elsewhere; here its processes are ended with the engine.
+
+        Raises:
+            EngineError: It cannot be ended from here.
+        """
         if isinstance(self._pipeline.runner, FnApiRunner):
             return
-        if self._submitted.wait(_SUBMIT_SECONDS) and not self.ended.is_set():
+        if not self._submitted.wait(_SUBMIT_SECONDS) or self.ended.is_set():
+            return
+        try:
             self._result.cancel()
+        except Exception as error:  # of whatever client the runner has
+            raise EngineError(
+                f"the job cannot be cancelled from here: {error}",
+                where=self._url() or "the runner",
+                remedy="cancel it there: what it has done is kept",
+            ) from error
+
+    def _url(self) -> str:
+        """Where a person watches it, if there is such a place."""
+        is_dataflow = self._pipeline.options.view_as(StandardOptions).runner == DATAFLOW
+        return dataflow.job_url(self._result, self._pipeline.options) if is_dataflow else ""
 
 
 def check_options(runner: str, flags: Sequence[str]) -> None:
@@ -172,7 +188,8 @@ def check_options(runner: str, flags: Sequence[str]) -> None:
     Raises:
         RecipeError: So it is.
     """
-    options, parsers, said = PipelineOptions([*flags, f"--runner={runner}"]), [], io.StringIO()
+    options, said = PipelineOptions([*flags, f"--runner={runner}"]), io.StringIO()
+    parsers: list[argparse.ArgumentParser] = []
     try:
         with redirect_stderr(said):  # Beam's parser explains itself at length, and exits.
             options.get_all_options(add_extra_args_fn=parsers.append)
@@ -182,9 +199,10 @@ def check_options(runner: str, flags: Sequence[str]) -> None:
         raise RecipeError(f"Beam cannot read an option: {what}", where=" ".join(flags), remedy=_SEE) from error
     if unknown:
         raise RecipeError("neither this program nor Beam knows the option", where=" ".join(unknown), remedy=_SEE)
+    # Of a runner's own conditions Beam gives all at once; a person mends one after another.
     lacking = PipelineOptionsValidator(options, create_runner(runner)).validate()
     if lacking:
-        raise RecipeError(" ".join(lacking[0].split()), where=f"--runner {runner}", remedy=_SEE)
+        raise RecipeError(" ".join(lacking[0].split()), where=f"the options of Beam's {runner}", remedy=_SEE)
 
 
 _SEE = "see --help for our options, and Beam's page of its runner for the runner's"
@@ -198,7 +216,7 @@ def explained(error: BaseException, stage: Stage) -> TokentrailError:
         kind = getattr(errors, ours[1], EngineError)
         found: TokentrailError = kind(ours[2], where=ours[3], remedy=ours[4])
         return found
-    return EngineError(
+    return dataflow.explained(error, stage) or EngineError(
         f"Beam ended the job: {text.strip().splitlines()[-1].strip()}",
         where=f"stage {stage.name}",
         remedy="start the same command again: done tasks are kept; --debug shows everything",
