@@ -23,7 +23,7 @@ if __package__ in (None, ""):  # started as a script: the packages lie one folde
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from corpus.errors import RecipeError, TokentrailError
-from pipelines.log_lines import LOGGER, log_as_json
+from pipelines.log_lines import LOGGER, speak
 from pipelines.one_stage import StopHere
 from pipelines.runners import RUNNERS, Choice
 
@@ -108,18 +108,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         options, others = parser().parse_known_args(arguments)
         options.others = others
     signal.signal(signal.SIGTERM, _interrupt)
-    logged = options.log_format == "json"
-    if logged:
-        log_as_json()
+    speak(options.log_format, options.debug)
     try:
         command(options)
     except TokentrailError as error:
         if options.debug:
             raise
-        if logged:
-            LOGGER.error(error.what, extra={"facts": {"where": error.where, "remedy": error.remedy}})
-        else:
-            print(error, file=sys.stderr)
+        facts = {"message": error.what, "where": error.where, "remedy": error.remedy}
+        LOGGER.error(str(error), extra={"facts": facts})
         return error.exit_code
     except StopHere as done:
         print(done)
@@ -127,11 +123,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except KeyboardInterrupt:
-        said = "interrupted: what is done is kept; start the same command again to go on"
-        if logged:
-            LOGGER.warning(said)
-        else:
-            print(said, file=sys.stderr)
+        LOGGER.warning("interrupted: what is done is kept; start the same command again to go on")
         return 130
     return 0
 
@@ -197,7 +189,8 @@ def build(options: argparse.Namespace) -> None:
     url_lists = find_url_lists(recipe, data)  # and a list that is not the one the recipe names
     progress = Progress(logged=options.log_format == "json")
     started = time.time()
-    with lease(options.out), choice.start(progress.tick) as engine:
+    labels = {"corpus": recipe.name, "version": recipe.version}
+    with lease(options.out), choice.start(progress.tick, labels) as engine:
         driver = Driver(engine, progress, options.stage)
         recipe = recipe.naming(load_vocabulary(vocabulary_file).name)
         job = Build(recipe, data, store, vocabulary_file, encoder, driver, url_lists)

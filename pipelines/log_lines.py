@@ -1,4 +1,4 @@
-"""What a build says, as a line of JSON each: `--log-format json`, for whoever collects the logs of many machines.
+"""What a build says while it runs: to a person, or with `--log-format json` to whoever collects logs.
 
 Source: Cloud Logging, "Structured logging": a line's `severity`, `message` and `time` are taken apart, what else
 it holds can be searched for.
@@ -15,7 +15,7 @@ LOGGER = logging.getLogger("tokentrail")
 
 
 class JsonLines(logging.Formatter):
-    """A record of any library as one line; what `extra={"facts": ...}` gave stands beside its message."""
+    """A record as one line; what `extra={"facts": ...}` gave stands beside its message."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
@@ -31,9 +31,18 @@ class JsonLines(logging.Formatter):
         return json.dumps(said, default=str)
 
 
-def log_as_json() -> None:
-    """Makes every log record of this process, and every warning, a line of JSON on stderr."""
+def speak(log_format: str, debug: bool) -> None:
+    """Sends what we say to stderr.
+
+    Args:
+        log_format: "text" for a person, "json" for a line of JSON a record.
+        debug: Whether libraries are heard too: engines talk to themselves.
+    """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
-    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
-    logging.captureWarnings(True)
+    if log_format == "json":
+        handler.setFormatter(JsonLines())
+    level = logging.INFO if debug else logging.CRITICAL
+    logging.basicConfig(handlers=[handler], level=level, format="%(message)s", force=True)
+    LOGGER.setLevel(logging.INFO)
+    logging.captureWarnings(log_format == "json")
+    logging.getLogger("py.warnings").setLevel(logging.WARNING)

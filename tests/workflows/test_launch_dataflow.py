@@ -132,3 +132,42 @@ def test_the_launcher_of_templates_is_told_what_we_are_told() -> None:
     said = json.loads(done.stderr.splitlines()[-1])
     assert said["severity"] == "ERROR"
     assert "DataflowRunner" not in said["where"]
+
+
+def test_a_template_is_one_stage_and_nobody_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As Flex Templates run it: the job is written down, the process ends well, nothing is sealed."""
+    apiclient = pytest.importorskip("apache_beam.runners.dataflow.internal.apiclient", reason="needs Beam")
+    import google.auth
+    from apache_beam.options.pipeline_options import GoogleCloudOptions
+
+    from pipelines.engines.beam_jobs import DATAFLOW, BeamEngine
+    from pipelines.one_stage import StopHere
+    from pipelines.stage import Output, Stage, find_sealed
+
+    staged: dict[str, bytes] = {}
+
+    def stage_file(client: object, folder: str, name: str, stream: object, *more: object, **named: object) -> None:
+        staged[name] = Path(stream).read_bytes() if isinstance(stream, str | Path) else stream.read()
+
+    # No way to Google from here: its library signs in as nobody, and its uploads stay in this process.
+    nobody = google.auth.credentials.AnonymousCredentials()
+    monkeypatch.setattr(google.auth, "default", lambda **named: (nobody, "corpora"))
+    monkeypatch.setattr(apiclient.DataflowApplicationClient, "stage_file_with_retry", stage_file)
+    monkeypatch.setattr(GoogleCloudOptions, "_warn_if_soft_delete_policy_enabled", lambda *all: None)
+    site = ["--project=corpora", "--region=europe-west1", "--temp_location=gs://bucket/temp"]
+    site += ["--staging_location=gs://bucket/stage", "--template_location=gs://bucket/job.json"]
+    site += ["--sdk_container_image=europe-west1-docker.pkg.dev/corpora/tokentrail/tokentrail:1"]
+    stage = Stage("documents", str(tmp_path), {}, [], None, 3, Output.tick)
+    engine = BeamEngine(DATAFLOW, 1, lambda size, documents: None, [*OPTIONS, *site], {"corpus": "tiny"})
+    with engine, pytest.raises(StopHere, match="stage documents is handed over"):
+        engine.run(stage)
+    assert find_sealed(stage) is None
+    job = json.loads(staged["job.json"])
+    assert job["labels"]["application"] == "tokentrail"
+    pool = job["environment"]["workerPools"][0]
+    assert (pool["machineType"], pool["diskSizeGb"]) == ("n2-highmem-8", 50)
+    assert pool["ipConfiguration"] == "WORKER_IP_PRIVATE"
+    assert "pipeline.pb" in staged
+    assert "pickled_main_session" not in staged
