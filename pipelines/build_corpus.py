@@ -22,7 +22,9 @@ from typing import TYPE_CHECKING
 if __package__ in (None, ""):  # started as a script: the packages lie one folder up
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from corpus.errors import TokentrailError
+from corpus.errors import RecipeError, TokentrailError
+from pipelines.log_lines import LOGGER, speak
+from pipelines.one_stage import StopHere
 from pipelines.runners import RUNNERS, Choice
 
 if TYPE_CHECKING:
@@ -48,6 +50,9 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--scheduler", help="join a Dask cluster, tcp://host:port, with its workers")
     top.add_argument(
         "--encoder", default="auto", help="tokenizers, fast, or auto: fast where installed; never changes a byte"
+    )
+    top.add_argument(
+        "--stage", default="", metavar="NAME", help="run this stage alone; those before it are sealed"
     )
     top.add_argument("--dry-run", action="store_true", help="build nothing: expected sizes beside the paper's")
     return top
@@ -84,6 +89,9 @@ def _common(top: argparse.ArgumentParser) -> None:
     )
     top.add_argument("--catalogue", default=str(CATALOGUE), help="what is known of sources (default: ours)")
     top.add_argument("--pins", help="the lock of the inputs (default: the recipe's name with .pins.json)")
+    top.add_argument(
+        "--log-format", choices=("text", "json"), default="text", help="what is said on stderr (default: text)"
+    )
     top.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 
@@ -100,18 +108,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         options, others = parser().parse_known_args(arguments)
         options.others = others
     signal.signal(signal.SIGTERM, _interrupt)
+    speak(options.log_format, options.debug)
     try:
         command(options)
     except TokentrailError as error:
         if options.debug:
             raise
-        print(error, file=sys.stderr)
+        facts = {"message": error.what, "where": error.where, "remedy": error.remedy}
+        LOGGER.error(str(error), extra={"facts": facts})
         return error.exit_code
+    except StopHere as done:
+        print(done)
     except BrokenPipeError:  # who read along has gone: `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except KeyboardInterrupt:
-        print("interrupted: what is done is kept; start the same command again to go on", file=sys.stderr)
+        LOGGER.warning("interrupted: what is done is kept; start the same command again to go on")
         return 130
     return 0
 
@@ -175,15 +187,22 @@ def build(options: argparse.Namespace) -> None:
     shared_encoder(encoder)  # a wrong name is an error before anything is spent
     describe([recipe.text_of(source.name) for source in recipe.source])  # so is a library that is missing
     url_lists = find_url_lists(recipe, data)  # and a list that is not the one the recipe names
-    progress = Progress()
+    progress = Progress(logged=options.log_format == "json")
     started = time.time()
-    with lease(options.out), choice.start(progress.tick) as engine:
-        driver = Driver(engine, progress)
+    labels = {"corpus": recipe.name, "version": recipe.version}
+    with lease(options.out), choice.start(progress.tick, labels) as engine:
+        driver = Driver(engine, progress, options.stage)
         recipe = recipe.naming(load_vocabulary(vocabulary_file).name)
         job = Build(recipe, data, store, vocabulary_file, encoder, driver, url_lists)
         pins = read_pins(lock)
         blobs = check_pins(found.blobs, pins.of(recipe), lock) if pins else stages.pin_blobs(job, found.blobs)
         vocabulary = stages.run(job, blobs)
+        if options.stage:
+            raise RecipeError(
+                "this corpus has no such stage",
+                where=f"--stage {options.stage}",
+                remedy=f"choose one of: {', '.join(stage.name for stage in driver.sealed)}",
+            )
         manifest = seal.manifest_of(recipe, blobs, driver.sealed, vocabulary)
         run = {
             "engine": options.runner,
