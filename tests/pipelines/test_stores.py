@@ -45,7 +45,7 @@ def test_where_it_lies_does_not_matter(
 
 
 def _but_size(printed: str) -> str:
-    """Without the bytes of all files: the seal of `pin` holds stamps, and a bucket's are longer than files'."""
+    """Without the bytes of all files: the seal of `pin` holds stamps, and a bucket's are longer."""
     assert "FAILED" not in printed
     return re.sub(r"files of [0-9.]+ kB", "files", printed)
 
