@@ -37,6 +37,7 @@ DATAFLOW = "DataflowRunner"
 _LOOK_SECONDS = 1.0  # unpublished: our choice; as often as markers on this machine are counted
 _LOOK_FAR_SECONDS = 15.0  # unpublished: our choice; and in an object store, where a list is paid
 _SUBMIT_SECONDS = 60.0  # unpublished: our choice; for a submission that an interrupt meets half-way
+_DYING_SECONDS = 0.5  # unpublished: our choice; a worker's lines close a little before it is gone
 _OUR_ERROR = re.compile(r"corpus\.errors\.(\w+): error: (.*)\n +at: (.*)\n +do: (.*)")
 
 
@@ -101,6 +102,8 @@ class BeamEngine:
             job.cancel()
             raise
         if job.error is not None:
+            if self._processes is not None:
+                self._processes.check(stage, _DYING_SECONDS)
             raise explained(job.error, stage) from job.error
 
     def pipeline(self, stage: Stage) -> beam.Pipeline:

@@ -11,7 +11,7 @@ import logging
 import multiprocessing
 import os
 from collections.abc import Iterator
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Any, Self
 
@@ -66,13 +66,13 @@ class Processes:
             worker.kill()  # Idle, or at what no longer counts; what it had written aside is nobody's.
             worker.join()
 
-    def check(self, stage: Stage) -> None:
-        """Looks whether all are alive: Beam itself would wait for a dead one for ever.
+    def check(self, stage: Stage, seconds: float = 0.0) -> None:
+        """Looks whether all are alive, and go on to be for so long: Beam may wait for a dead one for ever.
 
         Raises:
             EngineError: One is not.
         """
-        if not all(worker.is_alive() for worker in self._workers):
+        if wait([worker.sentinel for worker in self._workers], seconds):
             raise EngineError(
                 "a worker process died, perhaps for want of memory",
                 where=f"stage {stage.name}",
