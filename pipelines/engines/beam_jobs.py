@@ -219,8 +219,9 @@ def explained(error: BaseException, stage: Stage) -> TokentrailError:
         kind = getattr(errors, ours[1], EngineError)
         found: TokentrailError = kind(ours[2], where=ours[3], remedy=ours[4])
         return found
+    last = text.strip().removesuffix("None").strip()  # as Dataflow says where it knows no more
     return dataflow.explained(error, stage) or EngineError(
-        f"Beam ended the job: {text.strip().splitlines()[-1].strip()}",
+        f"Beam ended the job: {last.splitlines()[-1].strip()}",
         where=f"stage {stage.name}",
         remedy="start the same command again: done tasks are kept; --debug shows everything",
     )
