@@ -14,6 +14,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -127,10 +128,11 @@ def test_an_exchange_begun_on_one_engine_ends_on_another(begun_by: str, ended_by
     for task in ("map-00001", "reduce-00000", "reduce-00002"):
         storage.remove(f"{stage.folder}/done/{task}.json")
     (last,) = (name for name in storage.list_files(f"{stage.folder}/parts") if name.startswith("reduce-00001"))
-    before = os.stat(f"{stage.folder}/parts/{last}")
+    part = Path(stage.folder, "parts", last)
+    before = part.stat()
     run(ended_by, stage)
     assert len(done_tasks(stage)) == stage.tasks + stage.partitions
-    assert os.stat(f"{stage.folder}/parts/{last}") == before  # what was done was not made again
+    assert part.stat() == before  # what was done was not made again
     with LocalEngine(1, lambda *_: None) as pool:
         assert numbers(Driver(pool, Progress(io.StringIO())).run(stage)) == NUMBERS
 
@@ -160,7 +162,7 @@ def test_a_task_whose_blocks_were_not_all_taken_is_not_done(tmp_path: Path) -> N
 def test_runs_say_the_same_numbers_in_fewer_words(numbers: set[int]) -> None:
     found = beam_graph.runs(sorted(numbers))
     assert [number for run in found for number in range(*run)] == sorted(numbers)
-    assert all(first[1] < second[0] for first, second in zip(found, found[1:], strict=False))
+    assert all(first[1] < second[0] for first, second in pairwise(found))
 
 
 def test_a_graph_stays_small_however_large_its_stage(tmp_path: Path) -> None:
@@ -184,7 +186,7 @@ def test_an_error_of_a_task_comes_back_in_its_own_words(workers: int, tmp_path: 
 
 
 def test_an_error_of_our_own_making_is_said_in_a_line(tmp_path: Path) -> None:
-    with pytest.raises(EngineError, match="Beam ended the job: KeyError: .*lost.*numbers: map") as caught:
+    with pytest.raises(EngineError, match=r"Beam ended the job: KeyError: .*lost.*numbers: map") as caught:
         seal(troubled_stage(tmp_path, error=KeyError("lost")))
     assert caught.value.where == "stage numbers"
 
@@ -223,7 +225,12 @@ def test_a_worker_of_another_fleet_is_refused(tmp_path: Path) -> None:
     ("runner", "flags", "said", "where"),
     [
         (DIRECT, ["--projct", "x"], "neither this program nor Beam knows the option", "--projct x"),
-        (DIRECT, ["--num_workers=many"], "argument --num_workers: invalid int value: 'many'", "--num_workers=many"),
+        (
+            DIRECT,
+            ["--num_workers=many"],
+            "argument --num_workers: invalid int value: 'many'",
+            "--num_workers=many",
+        ),
         ("DataflowRunner", ["--region=europe-west4"], "temp_location", "DataflowRunner"),
     ],
 )

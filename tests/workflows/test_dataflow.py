@@ -1,4 +1,4 @@
-"""Every stage of a real build, translated for Dataflow without a network, and for Flink and Spark: what they are told.
+"""Every stage of a real build, translated for Dataflow without a network, and for Flink and Spark.
 
 Replaced is what Google would answer, and nothing of ours or of Beam's.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import os
 import signal
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,7 +49,8 @@ OPTIONS = f"""
     --sdk_container_image={IMAGE} --sdk_location=container
     --worker_machine_type=n2-highmem-8 --disk_size_gb=200 --max_num_workers=100
     --service_account_email=worker@a-project.iam.gserviceaccount.com --no_use_public_ips
-    --subnetwork=regions/europe-west4/subnetworks/private --dataflow_kms_key=projects/p/locations/l/keyRings/r/cryptoKeys/k
+    --subnetwork=regions/europe-west4/subnetworks/private
+    --dataflow_kms_key=projects/p/locations/l/keyRings/r/cryptoKeys/k
 """.split()
 
 
@@ -255,7 +255,7 @@ def test_a_stage_is_ever_translated_alike(stage: Stage, google_cloud: Google) ->
 
 def test_a_job_that_failed_is_said_to_have(stage: Stage, google_cloud: Google) -> None:
     google_cloud.state = "JOB_STATE_FAILED"
-    with pytest.raises(EngineError, match="Dataflow pipeline failed. State: FAILED") as caught:
+    with pytest.raises(EngineError, match=r"Dataflow pipeline failed. State: FAILED") as caught:
         dataflow().run(stage)
     assert caught.value.where == "stage nothing"
 
