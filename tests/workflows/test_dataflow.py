@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import signal
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,7 @@ def google_cloud(monkeypatch: pytest.MonkeyPatch) -> Google:
         if found.interrupts:
             found.interrupts = False
             os.kill(os.getpid(), signal.SIGINT)
-            raise SystemExit  # of the thread that polls: it would go on to ask Google itself
+            threading.Event().wait()  # the thread that polls: it would go on to ask Google itself
         return found.jobs[-1]
 
     def modify(client: Any, job_id: str, state: str) -> bool:
