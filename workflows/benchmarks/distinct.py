@@ -11,9 +11,11 @@ document is and how it packs stay as they were.
 from __future__ import annotations
 
 import argparse
+import io
 import random
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
@@ -41,11 +43,14 @@ def main() -> None:
 
 
 def _texts(file: Path, limit: int) -> list[str]:
+    """The texts of a file's sound records, up to so many bytes."""
     found, size = [], 0
     with open(file, "rb") as packed, zstandard.ZstdDecompressor().stream_reader(packed) as stream:
-        for line in stream.read().splitlines():
-            found.append(orjson.loads(line)["text"])
-            size += len(found[-1].encode())
+        for line in io.BufferedReader(stream):
+            with suppress(orjson.JSONDecodeError, KeyError, TypeError, AttributeError, UnicodeEncodeError):
+                text = orjson.loads(line)["text"]
+                size += len(text.encode())
+                found.append(text)
             if size >= limit:
                 break
     return found

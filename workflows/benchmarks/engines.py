@@ -4,8 +4,9 @@
 
 DIR holds jsonl.zst files with a `text` field; without it, the generated sample's Pile shards are read. Every build
 runs as a whole process with its workers, and is counted with them; of --rounds the cheapest counts. Peak memory is
-that of its largest process, be it a worker or the one that drives them. Exits 1 unless, over the same copies, every
-engine sealed the same manifest. Writes the section "engines" of RESULTS.md.
+that of its largest process, be it a worker or the one that drives them. What is not ours is the build's: --set. A
+worker holds one shard of ids, at most tokens.shard_bytes: peaks compare where even one copy fills a shard. Exits 1
+unless, over the same copies, every engine sealed the same manifest. Writes the section "engines" of RESULTS.md.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from pathlib import Path
 from measure import Figures, fit, measure
 from results import machine, table, write_section
 
+from pipelines.runners import RUNNERS
+
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "data" / "sample" / "pile" / "train"
 # The engines that run on one machine, and the library that each needs.
-RUNNERS = {"local": "corpus", "dask": "distributed", "direct": "apache_beam"}
+LIBRARIES = {"local": "corpus", "dask": "distributed", "direct": "apache_beam"}
 
 
 @dataclass(frozen=True)
@@ -52,11 +55,12 @@ def main() -> int:
         line = [sys.executable, str(Path(__file__).with_name("distinct.py")), str(options.data), str(work / "raw")]
         line += ["--copies", str(counts[-1]), "--megabytes", str(options.megabytes)]
         subprocess.run(line, check=True)  # elsewhere: what it holds in memory must not be counted as a build's
-        _build(work, "local", 1, options.workers)  # uncounted: the first build on a machine compiles the kernels
+        more = ["--workers", str(options.workers), "--encoder", "fast", *options.more]
+        _build(work, "local", 1, more)  # uncounted: the first build on a machine compiles the kernels
         runs = []
         for count in counts:
             for runner in options.runners.split(","):
-                builds = [_build(work, runner, count, options.workers) for _ in range(options.rounds)]
+                builds = [_build(work, runner, count, more) for _ in range(options.rounds)]
                 run = min(builds, key=lambda build: build.figures.cpu_seconds)
                 runs.append(run)
                 cost = f"{run.figures.cpu_seconds:.1f} CPU-s, {run.figures.peak_bytes / 1e6:,.0f} MB at its peak"
@@ -68,7 +72,7 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    here = [name for name, library in RUNNERS.items() if importlib.util.find_spec(library)]
+    here = [name for name, library in LIBRARIES.items() if name in RUNNERS and importlib.util.find_spec(library)]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=SAMPLE, help="a folder of jsonl.zst files")
     parser.add_argument("--copies", default="1,4,16", help="how many copies to read (%(default)s)")
@@ -77,10 +81,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=1, help="of each build (%(default)s)")
     parser.add_argument("--rounds", type=int, default=1, help="builds for a figure (%(default)s)")
     parser.add_argument("--work", help="where the copies and stores lie meanwhile")
-    return parser.parse_args()
+    options, more = parser.parse_known_args()
+    options.more = more
+    return options
 
 
-def _build(work: Path, runner: str, copies: int, workers: int) -> Run:
+def _build(work: Path, runner: str, copies: int, more: Sequence[str]) -> Run:
     with tempfile.TemporaryDirectory(dir=work) as folder:
         raw, store = Path(folder, "raw"), Path(folder, "store")
         raw.mkdir()
@@ -89,7 +95,7 @@ def _build(work: Path, runner: str, copies: int, workers: int) -> Run:
                 (raw / file.name).symlink_to(file)
         recipe = ROOT / "workflows" / "recipes" / "bulk.toml"
         command = [sys.executable, str(ROOT / "pipelines" / "build_corpus.py"), "--recipe", str(recipe)]
-        command += ["--data", str(raw), "--out", str(store), "--workers", str(workers), "--runner", runner]
+        command += ["--data", str(raw), "--out", str(store), "--runner", runner, *more]
         figures = measure(command)
         (path,) = store.glob("manifests/*.json")
         manifest = json.loads(path.read_bytes())
@@ -101,15 +107,16 @@ def _section(runs: Sequence[Run], options: argparse.Namespace) -> str:
     command = f"python workflows/benchmarks/engines.py --copies {options.copies}"
     command += "" if options.data == SAMPLE else " --data DIR"
     command += f" --megabytes {options.megabytes:g}" if options.megabytes < 1e6 else ""
+    command = " ".join([command, *options.more])
     sizes = {run.copies: run.megabytes for run in runs}
     return "\n\n".join(
         [
             "## Engines",
             f"`{command}`: {_workers(options.workers)} a build, the fast encoder, "
             + ", ".join(f"{_copies(count)} of {size:,.1f} MB" for count, size in sizes.items())
-            + f" of text in all; the cheapest of {_rounds(options.rounds)}. Slope is CPU-seconds of the whole process "
-            "tree over text, start-up what the line says of no text; peak memory is that of the largest process, and "
-            "growth that of the most copies over that of the fewest.",
+            + f" of text in all; the cheapest of {_rounds(options.rounds)}. Slope is CPU-seconds of the whole"
+            " process tree over text, start-up what the line says of no text; peak memory is that of the largest"
+            " process, and growth that of the most copies over that of the fewest.",
             _table(runs),
             "Over the same copies every engine sealed the same manifest."
             if _agree(runs)
