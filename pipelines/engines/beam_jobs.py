@@ -38,6 +38,7 @@ DATAFLOW = "DataflowRunner"
 _LOOK_SECONDS = 1.0  # unpublished: our choice; as often as markers on this machine are counted
 _LOOK_FAR_SECONDS = 15.0  # unpublished: our choice; and in an object store, where a list is paid
 _SUBMIT_SECONDS = 60.0  # unpublished: our choice; for a submission that an interrupt meets half-way
+_DYING_SECONDS = 0.5  # unpublished: our choice; a worker's lines close a little before it is gone
 _OUR_ERROR = re.compile(r"corpus\.errors\.(\w+): error: (.*)\n +at: (.*)\n +do: (.*)")
 
 
@@ -103,6 +104,8 @@ class BeamEngine:
             job.cancel()
             raise
         if job.error is not None:
+            if self._processes is not None:
+                self._processes.check(stage, _DYING_SECONDS)
             raise explained(job.error, stage) from job.error
         if job.is_template:
             raise StopHere(f"stage {stage.name} is handed over: once its job has ended, another launch seals it")
@@ -224,8 +227,9 @@ def explained(error: BaseException, stage: Stage) -> TokentrailError:
         kind = getattr(errors, ours[1], EngineError)
         found: TokentrailError = kind(ours[2], where=ours[3], remedy=ours[4])
         return found
+    last = text.strip().removesuffix("None").strip()  # as Dataflow says where it knows no more
     return dataflow.explained(error, stage) or EngineError(
-        f"Beam ended the job: {text.strip().splitlines()[-1].strip()}",
+        f"Beam ended the job: {last.splitlines()[-1].strip()}",
         where=f"stage {stage.name}",
         remedy="start the same command again: done tasks are kept; --debug shows everything",
     )

@@ -10,8 +10,9 @@ import itertools
 import logging
 import multiprocessing
 import os
+import threading
 from collections.abc import Iterator
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Any, Self
 
@@ -23,6 +24,7 @@ from pipelines.engines.beam_worker import serve
 from pipelines.stage import Stage
 
 _URN = "tokentrail:environment:processes:v1"
+_READERS = {"beam_control_read", "read_grpc_client_inputs"}  # Beam's threads that listen to a worker
 
 
 class ProcessEnvironment(Environment):
@@ -48,6 +50,8 @@ class Processes:
     def __enter__(self) -> Self:
         context, lines = multiprocessing.get_context("spawn"), []
         quiet = not logging.getLogger().isEnabledFor(logging.ERROR)
+        if quiet:
+            _hush_readers()
         for _ in range(self._count):
             ours, theirs = context.Pipe()
             worker = context.Process(target=serve, args=(os.getpid(), theirs, quiet), daemon=True)
@@ -66,13 +70,13 @@ class Processes:
             worker.kill()  # Idle, or at what no longer counts; what it had written aside is nobody's.
             worker.join()
 
-    def check(self, stage: Stage) -> None:
-        """Looks whether all are alive: Beam itself would wait for a dead one for ever.
+    def check(self, stage: Stage, seconds: float = 0.0) -> None:
+        """Looks whether all are alive, and go on to be for so long: Beam may wait for a dead one for ever.
 
         Raises:
             EngineError: One is not.
         """
-        if not all(worker.is_alive() for worker in self._workers):
+        if wait([worker.sentinel for worker in self._workers], seconds):
             raise EngineError(
                 "a worker process died, perhaps for want of memory",
                 where=f"stage {stage.name}",
@@ -81,6 +85,17 @@ class Processes:
 
     def _handler(self, payload: bytes, *beam_side: Any) -> GrpcWorkerHandler:
         return _Handler(next(self._turns), *beam_side)
+
+
+def _hush_readers() -> None:
+    """Prints no traceback of a thread whose worker died: `check` says so in fewer words."""
+    former = threading.excepthook
+
+    def hook(raised: threading.ExceptHookArgs) -> None:
+        if raised.thread is None or raised.thread.name not in _READERS:
+            former(raised)
+
+    threading.excepthook = hook
 
 
 class _Handler(GrpcWorkerHandler):

@@ -1,4 +1,4 @@
-"""What is Dataflow's alone: a job's name, so that none is paid twice, its labels, where a person watches it."""
+"""What is Dataflow's alone: a job's name, so that none is paid twice, its labels, and where it is watched."""
 
 from __future__ import annotations
 

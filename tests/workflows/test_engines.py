@@ -20,6 +20,7 @@ ENGINES = {
     "local": ("--runner local", "corpus"),
     "dask": ("--runner dask", "distributed"),
     "dask, a cluster that is joined": ("--runner dask --scheduler {scheduler}", "distributed"),
+    "direct": ("--runner direct", "apache_beam"),
 }
 
 
