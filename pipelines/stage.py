@@ -165,7 +165,7 @@ class Sealed(msgspec.Struct, frozen=True):
 
     @property
     def is_forecast(self) -> bool:
-        """Whether it was never written but foreseen by a plan: its parts have names and sizes, and are not there."""
+        """Whether a plan foresees it: its parts have names and sizes, and were never written."""
         return not self.key
 
     def urls(self, ending: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""A stage that was not run, as it is likely to be: its cost, and a seal that holds its parts' names and sizes alone.
+"""A stage that was not run, as it is likely to be: its cost, and a seal of its parts' names and sizes alone.
 
 The seal has no key and no digests, but it has what the stages behind it ask of one: parts, rows and bytes. So the
 one definition of the pipeline is planned as it is run.
@@ -122,9 +122,7 @@ def _seal(stage: Stage, made: Mapping[str, tuple[PartRate, float, float]], text:
         digest = f"forecast of {stage.name}"
         parts += [
             PartFacts(name, held, digest, "", space)
-            for name, held, space in zip(
-                names, _shares(rows, len(names)), _shares(size, len(names)), strict=True
-            )
+            for name, held, space in zip(names, _shares(rows, len(names)), _shares(size, len(names)), strict=True)
         ]
     return Sealed(
         name=stage.name,

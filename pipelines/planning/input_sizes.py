@@ -1,4 +1,4 @@
-"""How large every input is, and how we know: the files that are here, else what the catalogue expects, else unknown."""
+"""How large every input is, and how we know: its files, else what the catalogue expects, else unknown."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def input_sizes(recipe: Recipe, found: Found, catalogue: Catalogue, rates: Rates
 
 
 def _expected(entry: Input, recipe: Recipe, catalogue: Catalogue, rates: Rates) -> InputSize:
-    """An absent input as the catalogue knows it; its bytes on disk follow from its text where only that is known."""
+    """An absent input as the catalogue knows it: its bytes on disk, or what its text would take there."""
     unknown = InputSize(entry, "unknown", unmatched=entry.files)
     if len(entry.files) != 1:
         return unknown  # how much is behind which pattern nobody says

@@ -1,4 +1,4 @@
-"""A plan as a person reads it: the inputs and how their sizes are known, the stages, what is reused and why not."""
+"""A plan as a person reads it: inputs and how their sizes are known, stages, what is reused and why not all."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _sources(rates: Rates, rates_file: str, prices: Prices | None) -> str:
     if prices:
         memory = f", from memory: {', '.join(prices.unverified)}" if prices.unverified else ""
         lines.append(
-            f"Prices: {prices.name}, {prices.provider} {prices.region}, {prices.date}{memory}; a vCPU is taken to be "
-            f"a core of the machine measured that never waits. {'; '.join(prices.pages)}."
+            f"Prices: {prices.name}, {prices.provider}, {prices.region}, {prices.date}{memory}; a vCPU is taken to "
+            f"be a core of the machine measured that never waits. {'; '.join(prices.pages)}."
         )
     return "\n".join(map(wrapped, lines))

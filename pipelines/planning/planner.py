@@ -7,15 +7,14 @@ yet: it will be looked for when the build comes to it.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
-from corpus.recipe import Recipe
 from corpus.source import Blob
-from pipelines.document_stages import identities
-from pipelines.planning.forecast import Files, Forecast, Given, forecast
-from pipelines.planning.rates import Rates, format_of
+from pipelines.planning.forecast import Forecast, forecast
+from pipelines.planning.lineage import Lineage
+from pipelines.planning.rates import Rates
 from pipelines.planning.reuse import why_not_sealed
 from pipelines.stage import Sealed, Stage, find_sealed
 
@@ -47,8 +46,8 @@ class Planned:
     def requests(self) -> tuple[int, int]:
         """Requests to an object store: (that write, that read).
 
-        Written are parts, markers, spills and the seal; read once by every task its input, and by every reduce task
-        of every spill the index and its rows.
+        Written are parts, markers, spills and the seal; every task reads its input, and every reduce task of every
+        spill the index and its rows.
         """
         tasks = self.tasks + self.partitions
         spills = self.tasks if self.partitions else 0
@@ -91,24 +90,17 @@ class Planner:
 
     Args:
         rates: Measured.
+        lineage: Knows the files.
         encoder: "tokenizers" or "fast".
-        yields: Path of a file that is not here -> bytes of text it is expected to give.
+        yields: Path of a file that is not here -> bytes of text it is expected to give, or None.
 
     Attributes:
         stages: Every stage so far.
     """
 
-    def __init__(self, rates: Rates, encoder: str, yields: Mapping[str, int]) -> None:
-        self._rates, self._encoder, self._yields = rates, encoder, yields
-        self._recipe: Recipe | None = None
-        self._blobs: dict[str, Blob] = {}
-        self._known: dict[str, Sealed] = {}
+    def __init__(self, rates: Rates, lineage: Lineage, encoder: str, yields: Mapping[str, int | None]) -> None:
+        self._rates, self._lineage, self._encoder, self._yields = rates, lineage, encoder, yields
         self.stages: list[Planned] = []
-
-    def reading(self, recipe: Recipe, blobs: Sequence[Blob]) -> None:
-        """Tells which files the stages to come may name."""
-        self._recipe = recipe
-        self._blobs = dict(zip(identities(blobs, range(len(blobs))), blobs, strict=True))
 
     def run(self, stage: Stage, total_bytes: int = 0) -> Sealed:
         """Gives the stage's seal, or its forecast."""
@@ -117,49 +109,30 @@ class Planner:
         if found is not None:
             planned = Planned(stage.name, stage.tasks, stage.partitions, True, found)
         else:
-            made = forecast(stage, self._given(stage, total_bytes), self._rates, self._encoder)
+            given = self._lineage.given(stage, total_bytes, partial(self._yielding, stage))
+            made = forecast(stage, given, self._rates, self._encoder)
             why = why or why_not_sealed(stage)
-            exact = not any(before.is_forecast for before in self._before(stage)) and not self._expected(stage)
+            foreseen = any(before.is_forecast for before in self._lineage.before(stage))
+            exact = not foreseen and not self._absent(stage)
             planned = Planned(stage.name, stage.tasks, stage.partitions, exact, made.sealed, why, made)
         self.stages.append(planned)
-        self._known[planned.sealed.digest] = planned.sealed
+        self._lineage.stages[planned.sealed.digest] = planned.sealed
         return planned.sealed
 
-    def _before(self, stage: Stage) -> list[Sealed]:
-        return [self._known[digest] for digest in stage.inputs if digest in self._known]
-
-    def _files(self, stage: Stage) -> list[Blob]:
-        return [self._blobs[identity] for identity in stage.inputs if identity in self._blobs]
-
-    def _expected(self, stage: Stage) -> bool:
-        return any(blob.path in self._yields for blob in self._files(stage))
+    def _absent(self, stage: Stage) -> bool:
+        return any(blob.path in self._yields for blob in self._lineage.files_of(stage))
 
     def _why_unknown(self, stage: Stage) -> str:
         """Why the stage has no key yet; "" when it has one."""
-        runs = [before.name for before in self._before(stage) if before.is_forecast]
+        runs = [before.name for before in self._lineage.before(stage) if before.is_forecast]
         if runs:
-            return f"{' and '.join(runs)} {'runs' if len(runs) == 1 else 'run'} before it"
-        files = self._files(stage)
-        if any(blob.path in self._yields for blob in files):
+            return f"after {' and '.join(runs)}"
+        if self._absent(stage):
             return "not all its files are here"
-        return "its files are not hashed yet" if any(not blob.sha256 for blob in files) else ""
-
-    def _given(self, stage: Stage, total_bytes: int) -> Given:
-        blobs = self._files(stage)
-        if self._recipe is None or not blobs:
-            before = self._before(stage)
-            return Given.of(before) if before else Given(bytes=total_bytes)
-        entries = {entry.name: entry for entry in self._recipe.input}
-        sizes: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
-        for blob in blobs:
-            name = format_of(entries[blob.input], blob.path)
-            sizes[name][0] += blob.size
-            sizes[name][1] += self._yielding(stage, name, blob)
-        return Given(files={name: Files(size, yielding) for name, (size, yielding) in sizes.items()})
+        hashed = all(blob.sha256 for blob in self._lineage.files_of(stage))
+        return "" if hashed else "its files are not hashed yet"
 
     def _yielding(self, stage: Stage, name: str, blob: Blob) -> float:
         """Bytes of a file of this format that would give the text that this one is expected to give."""
-        rate = self._rates.of(stage.name).get(name)
-        if blob.path not in self._yields or rate is None or not rate.text.per_byte:
-            return blob.size
-        return self._yields[blob.path] / rate.text.per_byte
+        rate, text = self._rates.of(stage.name).get(name), self._yields.get(blob.path)
+        return blob.size if text is None or rate is None or not rate.text.per_byte else text / rate.text.per_byte

@@ -1,4 +1,4 @@
-"""Why a stage is not found sealed: what of the recipe, the rules or the files differs from the nearest seal there is."""
+"""Why a stage is not found sealed: what of recipe, rules or files differs from the nearest seal there is."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _other_inputs(was: Sequence[str], now: Sequence[str]) -> list[str]:
 
 
 def _file_of(identity: str) -> str:
-    """The file that an input names: `3 pile/a.zst <sha256>`, or of pins `pile/a.zst <size> <stamp>`; "" for a stage."""
+    """The file that an input names, `3 pile/a.zst <sha256>`, of pins `pile/a.zst <size> <stamp>`; "" for a stage."""
     if " " not in identity:
         return ""
     number, _, rest = identity.partition(" ")
