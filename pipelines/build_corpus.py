@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument(
         "--dry-run",
         action="store_true",
-        help="build nothing: expected sizes beside the paper's, and the plan: stages, bytes, hours, what is reused",
+        help="build nothing: expected sizes beside the paper's, and the plan: stages, bytes, hours, reuse",
     )
     top.add_argument("--price-of", metavar="NAME", help="plan in money, by this table: dataflow-us-central1, ...")
     top.add_argument("--max-cost", type=float, metavar="AMOUNT", help="stop before more than this is spent")

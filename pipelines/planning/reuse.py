@@ -67,7 +67,7 @@ def _other_inputs(was: Sequence[str], now: Sequence[str]) -> list[str]:
 
 
 def _file_of(identity: str) -> str:
-    """The file that an input names, `3 pile/a.zst <sha256>`, of pins `pile/a.zst <size> <stamp>`; "" for a stage."""
+    """The file an input names, `3 pile/a.zst <sha256>`, of pins `pile/a.zst <size> <stamp>`; "" for a stage."""
     if " " not in identity:
         return ""
     number, _, rest = identity.partition(" ")

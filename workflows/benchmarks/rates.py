@@ -2,11 +2,12 @@
 
     python workflows/benchmarks/rates.py [--formats DIR] [--bulk DIR] [--rounds 2]
 
-The generated sample is always measured; --formats names raw files of every format (every-format.toml says where they
-lie), --bulk jsonl.zst files with a `text` field. Of each format its files are read alone, some and then more of
-them; then each corpus is built whole, by one worker, in this process. A rate is a line through what was measured:
-over the bytes of raw files, or over the records and texts that a stage is given. Writes workflows/costs/rates.json;
-and into RESULTS.md, section "rates", each build beside what the rates of all the others say of it.
+The generated sample is always measured; --formats names raw files of every format (every-format.toml says where
+they lie), --bulk jsonl.zst files with a `text` field. Of each format its files are read alone, some and then more of
+them; then each corpus is built whole, by one worker, in this process. A rate is a line through what was measured,
+over the bytes of raw files, or over the records and texts that a stage is given. Writes workflows/costs/rates.json,
+and section "rates" of RESULTS.md: each build beside what the rates of all the others say of it. Linux alone tells
+what a process has read.
 """
 
 from __future__ import annotations
@@ -168,7 +169,7 @@ def _pinned(blob: Blob, data: Path) -> Blob:
 
 
 def _formats(corpora: Sequence[Corpus], work: Path) -> Iterator[Observation]:
-    """Every format read alone, twice: so many of its files, and as far as they can be repeated four times as many."""
+    """Every format read alone, twice: so many of its files, then where they can be repeated four times as many."""
     seen = set()
     for corpus in corpora:
         entries = {entry.name: entry for entry in corpus.recipe.input}
@@ -272,10 +273,9 @@ def _section(
     command = "python workflows/benchmarks/rates.py" + " --formats DIR" * bool(options.formats)
     parts = [
         "## Rates",
-        f"`{command}{' --bulk DIR' * bool(options.bulk)}`: of each build what it took (CPU-seconds, MB shuffled and "
-        "written), and beside it, in times of that, what a plan says by rates that were measured without it; only a "
-        "format that no other corpus holds keeps its own rate. Wholly sealed stages aside, nothing is known to the "
-        "plan but the files' sizes.",
+        f"`{command}{' --bulk DIR' * bool(options.bulk)}`: of each build what it took in CPU-seconds, shuffled and "
+        "wrote in MB, and what a plan says of that, in times, by rates that were measured without it; only a format "
+        "that no other corpus holds keeps its own rate. The plan knows the files' sizes and nothing else.",
         f"{machine()}.",
     ]
     for corpus, build in zip(corpora, whole, strict=True):

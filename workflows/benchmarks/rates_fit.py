@@ -1,4 +1,4 @@
-"""Lines through what was measured: never negative, and as wrong in proportion for a small build as for a large one."""
+"""Lines through what was measured: never negative, and in proportion as near to a small build as to a large one."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def line(given: Sequence[tuple[int, int]], values: Sequence[float], start: bool 
     weights = 1 / np.maximum(target, _FLOOR * target.mean() or 1.0)
     best, least = np.zeros(3), float(np.square(target * weights).sum())
     usable = [column for column in range(3) if features[:, column].any()]
-    # With three terms every choice of those that are not 0 can be tried: the least squares that are nowhere negative.
+    # Of three terms every choice of those that are not 0 can be tried: least squares that are nowhere negative.
     for count in range(1, min(len(usable), len(target)) + 1):
         for chosen in map(list, itertools.combinations(usable, count)):
             scale = features[:, chosen].max(axis=0)
