@@ -109,12 +109,12 @@ def _sources(rates: Rates, rates_file: str, prices: Prices | None) -> str:
     said = ", ".join(f"{name} {value}" for name, value in rates.measured.items())
     lines = [
         f"Rates: {rates_file} ({said}). Filters and duplicates are taken to be as they were there. ~ follows from "
-        "an estimate; what files are not here are taken as one each, and as locked."
+        "an estimate; an input that is not here is taken as one file, and as locked."
     ]
     if prices:
         memory = f", from memory: {', '.join(prices.unverified)}" if prices.unverified else ""
         lines.append(
-            f"Prices: {prices.name}, {prices.provider}, {prices.region}, {prices.date}{memory}; a vCPU is taken to "
-            f"be a core of the machine measured that never waits. {'; '.join(prices.pages)}."
+            f"Prices: {prices.name}, {prices.provider}, {prices.region}, {prices.date}{memory}; a vCPU is "
+            f"taken to be a core of the machine measured that never waits. {'; '.join(prices.pages)}."
         )
     return "\n".join(map(wrapped, lines))

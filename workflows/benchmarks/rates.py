@@ -2,12 +2,12 @@
 
     python workflows/benchmarks/rates.py [--formats DIR] [--bulk DIR] [--rounds 2]
 
-The generated sample is always measured; --formats names raw files of every format (every-format.toml says where
-they lie), --bulk jsonl.zst files with a `text` field. Of each format its files are read alone, some and then more of
-them; then each corpus is built whole, by one worker, in this process. A rate is a line through what was measured,
-over the bytes of raw files, or over the records and texts that a stage is given. Writes workflows/costs/rates.json,
-and section "rates" of RESULTS.md: each build beside what the rates of all the others say of it. Linux alone tells
-what a process has read.
+The generated sample is always measured; --formats names raw files of every format (every-format.toml says how
+they lie), --bulk jsonl.zst files with a `text` field. Of each format its files are read alone, some and then
+more of them; then each corpus is built whole, by one worker, in this process. A rate is a line through what was
+measured, over the bytes of raw files, or over the records and texts that a stage is given. Writes
+workflows/costs/rates.json, and section "rates" of RESULTS.md: each build beside what the rates of all the others
+say of it. Linux alone tells what a process has read.
 """
 
 from __future__ import annotations
@@ -273,9 +273,9 @@ def _section(
     command = "python workflows/benchmarks/rates.py" + " --formats DIR" * bool(options.formats)
     parts = [
         "## Rates",
-        f"`{command}{' --bulk DIR' * bool(options.bulk)}`: of each build what it took in CPU-seconds, shuffled and "
-        "wrote in MB, and what a plan says of that, in times, by rates that were measured without it; only a format "
-        "that no other corpus holds keeps its own rate. The plan knows the files' sizes and nothing else.",
+        f"`{command}{' --bulk DIR' * bool(options.bulk)}`: of each build what it took in CPU-seconds, shuffled "
+        "and wrote in MB, and what a plan says of that, in times, by rates that were measured without it; only a "
+        "format that no other corpus holds keeps its own rate. The plan knows the files' sizes and nothing else.",
         f"{machine()}.",
     ]
     for corpus, build in zip(corpora, whole, strict=True):

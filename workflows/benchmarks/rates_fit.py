@@ -1,4 +1,4 @@
-"""Lines through what was measured: never negative, and in proportion as near to a small build as to a large one."""
+"""Lines through what was measured: never negative, and as near in proportion to a small build as a large."""
 
 from __future__ import annotations
 
