@@ -75,7 +75,8 @@ def _totals(plan: Plan, prices: Prices | None) -> str:
         f"keeps {megabytes(plan.stays)}"
     ]
     if prices:
-        writes, reads = (sum(one.requests[kind] for one, _ in plan.to_run) for kind in (0, 1))
+        requests = [one.requests(prices.spilling) for one, _ in plan.to_run]
+        writes, reads = (sum(counts[kind] for counts in requests) for kind in (0, 1))
         month = prices.of_month(plan.stays)
         lines += [
             f"money: {prices.say(cost_of(plan, prices))}, of which {prices.say(month)} for a month of what stays; "
@@ -87,7 +88,7 @@ def _totals(plan: Plan, prices: Prices | None) -> str:
 
 def _reuse(plan: Plan) -> str:
     sealed = [one.name for one in plan.stages if one.forecast is None]
-    lines = [f"reused: {', '.join(sealed) or 'nothing'}"]
+    lines = [wrapped(", ".join(sealed) or "nothing", "reused: ", " " * 8)]
     lines += [wrapped(f"{one.name:<12}{one.why}", "runs: ", " " * 18) for one, _ in plan.to_run]
     return "\n".join(lines)
 

@@ -42,15 +42,14 @@ class Planned:
         """Bytes of its parts in the store."""
         return sum(part.bytes for part in self.sealed.parts)
 
-    @property
-    def requests(self) -> tuple[int, int]:
+    def requests(self, spilling: bool) -> tuple[int, int]:
         """Requests to an object store: (that write, that read).
 
-        Written are parts, markers, spills and the seal; every task reads its input, and every reduce task of every
-        spill the index and its rows.
+        Written are parts, markers and the seal, and every task reads its input. Where rows are exchanged through
+        files, a spill is written by every map task, and of every spill each reduce task reads the index and its rows.
         """
         tasks = self.tasks + self.partitions
-        spills = self.tasks if self.partitions else 0
+        spills = self.tasks if self.partitions and spilling else 0
         return len(self.sealed.parts) + tasks + spills + 1, tasks + 2 * spills * self.partitions
 
 
@@ -126,7 +125,7 @@ class Planner:
         """Why the stage has no key yet; "" when it has one."""
         runs = [before.name for before in self._lineage.before(stage) if before.is_forecast]
         if runs:
-            return f"after {' and '.join(runs)}"
+            return f"after {', '.join(runs)}"
         if self._absent(stage):
             return "not all its files are here"
         hashed = all(blob.sha256 for blob in self._lineage.files_of(stage))

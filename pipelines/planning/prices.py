@@ -45,6 +45,11 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     write_1000: float = 0.0
     read_1000: float = 0.0
 
+    @property
+    def spilling(self) -> bool:
+        """Whether rows are exchanged through files of the store, and not by the provider's own shuffle."""
+        return not self.shuffle_gb
+
     def of_cpu(self, seconds: float) -> float:
         """So many seconds of a vCPU that never waits, with the memory beside it."""
         return seconds / 3600 * (self.vcpu_hour + self.memory_gb_per_vcpu * self.memory_gb_hour)
@@ -59,7 +64,7 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if planned.forecast is None:
             return 0.0
         seconds = planned.forecast.cpu_seconds if cpu_seconds is None else cpu_seconds
-        writes, reads = planned.requests
+        writes, reads = planned.requests(self.spilling)
         requests = (writes * self.write_1000 + reads * self.read_1000) / 1000
         return self.of_cpu(seconds) + planned.forecast.shuffled / _GB * self.shuffle_gb + requests
 

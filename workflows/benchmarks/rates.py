@@ -153,7 +153,7 @@ def _corpora(options: argparse.Namespace) -> Iterator[Corpus]:
     if options.bulk:
         every = _corpus("bulk", "bulk", options.bulk)
         for count in sorted({1, 2, len(every.blobs)}):
-            yield Corpus(f"bulk, {count} files", every.recipe, every.data, every.blobs[:count])
+            yield Corpus(f"bulk, {count} file{'s' * (count > 1)}", every.recipe, every.data, every.blobs[:count])
     if options.formats:
         yield _corpus("every-format", "every-format", options.formats)
 

@@ -102,9 +102,12 @@ def line(given: Sequence[tuple[int, int]], values: Sequence[float], start: bool 
     weights = 1 / np.maximum(target, _FLOOR * target.mean() or 1.0)
     best, least = np.zeros(3), float(np.square(target * weights).sum())
     usable = [column for column in range(3) if features[:, column].any()]
-    # Of three terms every choice of those that are not 0 can be tried: least squares that are nowhere negative.
-    for count in range(1, min(len(usable), len(target)) + 1):
+    # Of three terms every choice of those that are not 0 can be tried: least squares that are nowhere negative. What
+    # was seen once or twice grows in proportion, or one noisy reading would make a rate of nothing.
+    for count in range(1, max(1, min(len(usable), len(target) - 1)) + 1):
         for chosen in map(list, itertools.combinations(usable, count)):
+            if chosen == [0]:
+                continue
             scale = features[:, chosen].max(axis=0)
             terms = np.linalg.lstsq(features[:, chosen] / scale * weights[:, None], target * weights, rcond=None)[
                 0
@@ -113,7 +116,7 @@ def line(given: Sequence[tuple[int, int]], values: Sequence[float], start: bool 
             if (terms >= 0).all() and error < least:
                 best, least = np.zeros(3), error
                 best[chosen] = terms / scale
-    return Line(**{name: _digits(value) for name, value in zip(_NAMES, best.tolist(), strict=True)})
+    return Line(**{name: _digits(value) for name, value in zip(_NAMES, best.tolist(), strict=True) if value})
 
 
 def _digits(value: float) -> float:

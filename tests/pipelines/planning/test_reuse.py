@@ -14,18 +14,26 @@ from conftest import Tiny, command
 def reuse(tiny: Tiny, *arguments: str | Path) -> tuple[list[str], dict[str, str]]:
     """The stages that a dry run reuses, and the reason of each that runs."""
     done = command(
-        "build_corpus.py", "--recipe", tiny.recipe, "--data", tiny.data, "--out", tiny.store, "--dry-run", *arguments
+        "build_corpus.py",
+        "--recipe",
+        tiny.recipe,
+        "--data",
+        tiny.data,
+        "--out",
+        tiny.store,
+        "--dry-run",
+        *arguments,
     )
     assert done.returncode == 0, done.stderr
     block = next(part for part in done.stdout.split("\n\n") if part.startswith("reused: ")).splitlines()
     joined: list[str] = []
-    for line in block[1:]:
-        if line.startswith("runs: "):
-            joined.append(line.removeprefix("runs: "))
-        else:
+    for line in block:
+        if line.startswith(" "):
             joined[-1] += " " + line.strip()
-    reasons = {line.split()[0]: line.partition(" ")[2].strip() for line in joined}
-    return block[0].removeprefix("reused: ").split(", "), reasons
+        else:
+            joined.append(line.partition(": ")[2])
+    reasons = {line.split()[0]: line.partition(" ")[2].strip() for line in joined[1:]}
+    return joined[0].split(", "), reasons
 
 
 def test_all_is_reused_of_the_same_build(tiny: Tiny) -> None:
@@ -34,7 +42,9 @@ def test_all_is_reused_of_the_same_build(tiny: Tiny) -> None:
 
 
 def test_nothing_is_reused_of_an_empty_store(tiny: Tiny, tmp_path: Path) -> None:
-    done = command("build_corpus.py", "--recipe", tiny.recipe, "--data", tiny.data, "--out", tmp_path / "no", "--dry-run")
+    done = command(
+        "build_corpus.py", "--recipe", tiny.recipe, "--data", tiny.data, "--out", tmp_path / "no", "--dry-run"
+    )
     assert "reused: nothing" in done.stdout and "runs: pin         no seal in this store" in done.stdout
     assert "its files are not hashed yet" in done.stdout
 
