@@ -46,7 +46,7 @@ class Planned:
         """Requests to an object store: (that write, that read).
 
         Written are parts, markers and the seal, and every task reads its input. Where rows are exchanged through
-        files, a spill is written by every map task, and of every spill each reduce task reads the index and its rows.
+        files, every map task writes a spill, and every reduce task reads of each the index and its rows.
         """
         tasks = self.tasks + self.partitions
         spills = self.tasks if self.partitions and spilling else 0

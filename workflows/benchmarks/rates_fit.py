@@ -102,8 +102,8 @@ def line(given: Sequence[tuple[int, int]], values: Sequence[float], start: bool 
     weights = 1 / np.maximum(target, _FLOOR * target.mean() or 1.0)
     best, least = np.zeros(3), float(np.square(target * weights).sum())
     usable = [column for column in range(3) if features[:, column].any()]
-    # Of three terms every choice of those that are not 0 can be tried: least squares that are nowhere negative. What
-    # was seen once or twice grows in proportion, or one noisy reading would make a rate of nothing.
+    # Of three terms every choice of those that are not 0 can be tried: least squares that are nowhere negative.
+    # What was seen once or twice grows in proportion, or one noisy reading would make a rate of nothing.
     for count in range(1, max(1, min(len(usable), len(target) - 1)) + 1):
         for chosen in map(list, itertools.combinations(usable, count)):
             if chosen == [0]:

@@ -65,9 +65,21 @@ def test_a_bill_adds_up(
 ) -> None:
     """Against the bill a clerk would write, in thousandths of a cent; who sells a shuffle writes no spills."""
     prices = Prices(
-        name="x", provider="x", region="x", currency="XTS", date="", pages=(), vcpu_hour=0.05, memory_gb_hour=0.004,
-        memory_gb_per_vcpu=8, shuffle_gb=shuffle_price, storage_gb_month=0.02, egress_gb=0.12, write_1000=0.005, read_1000=0.0004,
-    )  # fmt: skip
+        name="x",
+        provider="x",
+        region="x",
+        currency="XTS",
+        date="",
+        pages=(),
+        vcpu_hour=0.05,
+        memory_gb_hour=0.004,
+        memory_gb_per_vcpu=8,
+        shuffle_gb=shuffle_price,
+        storage_gb_month=0.02,
+        egress_gb=0.12,
+        write_1000=0.005,
+        read_1000=0.0004,
+    )
     one = planned(hours * 3600, gigabytes * 2**30, tasks, partitions, parts)
     writes = parts + 1  # the parts and the seal
     reads = 0
@@ -142,7 +154,7 @@ def test_a_build_that_is_too_dear_does_not_begin(tiny: Tiny, tmp_path: Path) -> 
 
 
 def test_a_build_stops_when_its_stages_turn_out_dearer_than_foreseen(tiny: Tiny, tmp_path: Path) -> None:
-    """By rates of nothing the rest costs nothing: what the clock says of the first stages alone exceeds the limit."""
+    """By rates of nothing the rest costs nothing: what the clock says of the first stages exceeds the limit."""
     prices, rates, store = tmp_path / "prices.toml", tmp_path / "rates.json", tmp_path / "store"
     prices.write_text(DEAR)
     free = json.loads((COSTS / "rates.json").read_text())

@@ -1,4 +1,4 @@
-"""A plan beside the build that it is a plan of, at every point of that build; and what a plan says it does not know."""
+"""A plan beside the build that it is a plan of, at every point of that build; and what it does not know."""
 
 from __future__ import annotations
 
@@ -9,47 +9,26 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from conftest import Tiny, command
+from conftest import ROOT, Tiny, command
+from outlooks import CATALOGUE, RATES, blobs_of, outlook_of, recipe_of
 
+from corpus.errors import RecipeError
 from corpus.part import blob_digest
-from corpus.recipe import Recipe, load_recipe
-from corpus.source import Blob, find_blobs
+from corpus.recipe import load_recipe
+from corpus.source import Blob
 from corpus.source_catalogue import load_catalogue
 from pipelines import stages
-from pipelines.build import Build, Drives
 from pipelines.driver import Driver
 from pipelines.engines.local import LocalEngine
-from pipelines.planning.input_sizes import input_sizes
 from pipelines.planning.plan import Outlook
+from pipelines.planning.plan_table import plan_table
 from pipelines.planning.planner import Plan
 from pipelines.planning.rates import load_rates
 from pipelines.progress import Progress
 from pipelines.stage import Sealed, Stage
 
-ROOT = Path(__file__).resolve().parents[3]
-RATES = ROOT / "workflows" / "costs" / "rates.json"
-CATALOGUE = ROOT / "workflows" / "recipes" / "catalogue.toml"
 OPT = ROOT / "workflows" / "recipes" / "opt.toml"
 FACTOR = 3.0  # made-up words of a few hundred kilobytes, by rates of books, pages and threads
-
-
-def recipe_of(tiny: Tiny) -> Recipe:
-    """What of the tiny corpus has measured formats."""
-    return load_recipe(str(tiny.recipe)).without(["own"])
-
-
-def outlook_of(tiny: Tiny, store: Path) -> Outlook:
-    recipe, rates = recipe_of(tiny), load_rates(str(RATES))
-    sizes = input_sizes(recipe, find_blobs(recipe, str(tiny.data)), load_catalogue(str(CATALOGUE)), rates)
-
-    def building(driver: Drives) -> Build:
-        return Build(recipe, str(tiny.data), str(store), "gpt2", "tokenizers", driver)
-
-    return Outlook(recipe, "tokenizers", sizes, rates, building)
-
-
-def blobs_of(tiny: Tiny) -> list[Blob]:
-    return list(find_blobs(recipe_of(tiny), str(tiny.data)).blobs)
 
 
 class Foreseen:
@@ -71,10 +50,11 @@ class Foreseen:
 
 @pytest.fixture(scope="module")
 def foreseen(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Foreseen:
-    outlook = outlook_of(tiny, tmp_path_factory.mktemp("foreseen"))
+    recipe = recipe_of(tiny)
+    outlook = outlook_of(recipe, tiny.data, tmp_path_factory.mktemp("foreseen"))
     with LocalEngine(1, lambda size, documents: None) as engine:
         driver = Foreseen(outlook, engine)
-        driver.blobs = blobs_of(tiny)
+        driver.blobs = blobs_of(recipe, tiny.data)
         build = outlook.building(driver)
         driver.blobs = list(stages.pin_blobs(build, driver.blobs))
         stages.run(build, tuple(driver.blobs))
@@ -129,15 +109,18 @@ def test_a_plan_of_what_is_sealed_is_what_is_there(foreseen: Foreseen, tiny: Tin
 
 def test_a_plan_writes_nothing(tiny: Tiny, tmp_path: Path) -> None:
     store = tmp_path / "store"
-    plan = outlook_of(tiny, store).plan(blobs_of(tiny))
+    recipe = recipe_of(tiny)
+    plan = outlook_of(recipe, tiny.data, store).plan(blobs_of(recipe, tiny.data))
     assert len(plan.to_run) == len(plan.stages) and not store.exists()
 
 
 def test_what_is_given_to_a_stage_decides_its_forecast(tiny: Tiny, tmp_path: Path) -> None:
     """Ten times the bytes on disk: ten times the blocks' text, and not fewer tasks."""
-    outlook = outlook_of(tiny, tmp_path)
+    recipe = recipe_of(tiny)
+    outlook = outlook_of(recipe, tiny.data, tmp_path)
     hashed = [
-        msgspec.structs.replace(blob, sha256=blob_digest(f"{tiny.data}/{blob.path}")[0]) for blob in blobs_of(tiny)
+        msgspec.structs.replace(blob, sha256=blob_digest(f"{tiny.data}/{blob.path}")[0])
+        for blob in blobs_of(recipe, tiny.data)
     ]
     small = outlook.plan(hashed)
     large = outlook.plan([msgspec.structs.replace(blob, size=blob.size * 10_000) for blob in hashed])
@@ -169,18 +152,21 @@ def test_a_stage_that_was_never_measured_is_an_error(tiny: Tiny, tmp_path: Path)
     fewer = msgspec.structs.replace(
         rates, stages={name: rate for name, rate in rates.stages.items() if name != "candidates"}
     )
-    outlook = dataclasses.replace(outlook_of(tiny, tmp_path), rates=fewer)
-    with pytest.raises(Exception, match="never measured") as error:
-        outlook.plan(blobs_of(tiny))
+    recipe = recipe_of(tiny)
+    outlook = dataclasses.replace(outlook_of(recipe, tiny.data, tmp_path), rates=fewer)
+    with pytest.raises(RecipeError, match="never measured") as error:
+        outlook.plan(blobs_of(recipe, tiny.data))
     assert "stage candidates" in str(error.value)
 
 
 def test_what_no_rate_is_known_of_is_left_out_and_said(tiny: Tiny, tmp_path: Path) -> None:
-    said = ["--recipe", tiny.recipe, "--data", tiny.data, "--out", tmp_path / "none"]
-    done = command("build_corpus.py", *said, "--dry-run")
-    assert done.returncode == 0, done.stderr
-    assert "left out of every figure: jsonl .gz: no rate is known" in done.stdout
-    assert "left out" not in command("build_corpus.py", *said, "--without", "own", "--dry-run").stdout
+    for without, unmeasured in ((["own"], []), ([], ["jsonl .gz"])):
+        recipe = recipe_of(tiny, without=without)
+        outlook = outlook_of(recipe, tiny.data, tmp_path)
+        plan = outlook.plan(blobs_of(recipe, tiny.data))
+        assert plan.unmeasured == unmeasured
+        said = plan_table(plan, outlook.sizes, outlook.rates, "rates.json", None)
+        assert ("left out of every figure: jsonl .gz: no rate is known" in said) == bool(unmeasured)
 
 
 def test_sizes_are_measured_expected_or_unknown(tmp_path: Path) -> None:
@@ -209,14 +195,9 @@ def test_expected_text_is_what_the_plan_holds() -> None:
         [s.name for s in recipe.source if s.name in ("bookcorpus", "cc-stories", "ccnews", "reddit")]
     )
     catalogue = load_catalogue(str(CATALOGUE))
-    sizes = input_sizes(recipe, find_blobs(recipe, "nowhere"), catalogue, rates)
     known = [catalogue.of(source) for source in recipe.source]
     text = sum(entry.expected.text_bytes.value for entry in known if entry and entry.expected.text_bytes)
-
-    def building(driver: Drives) -> Build:
-        return Build(recipe, "nowhere", "nowhere", "gpt2", "tokenizers", driver)
-
-    plan = Outlook(recipe, "tokenizers", sizes, rates, building).plan([])
+    plan = outlook_of(recipe, Path("nowhere"), Path("nowhere")).plan([])
     rate = rates.stages["documents"]["pile .zst"]
     packed = text * rate.parts[".text.arrow"].bytes.per_byte / rate.text.per_byte
     documents = next(one for one in plan.stages if one.name == "documents")

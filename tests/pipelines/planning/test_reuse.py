@@ -1,4 +1,4 @@
-"""What a dry run says of a store: what is reused, and of each stage that runs, why."""
+"""What a plan says of a store: what is reused, and of each stage that runs, why."""
 
 from __future__ import annotations
 
@@ -8,32 +8,21 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 from conftest import Tiny, command
+from outlooks import blobs_of, outlook_of, recipe_of
+
+from corpus.part import blob_digest
 
 
-def reuse(tiny: Tiny, *arguments: str | Path) -> tuple[list[str], dict[str, str]]:
-    """The stages that a dry run reuses, and the reason of each that runs."""
-    done = command(
-        "build_corpus.py",
-        "--recipe",
-        tiny.recipe,
-        "--data",
-        tiny.data,
-        "--out",
-        tiny.store,
-        "--dry-run",
-        *arguments,
-    )
-    assert done.returncode == 0, done.stderr
-    block = next(part for part in done.stdout.split("\n\n") if part.startswith("reused: ")).splitlines()
-    joined: list[str] = []
-    for line in block:
-        if line.startswith(" "):
-            joined[-1] += " " + line.strip()
-        else:
-            joined.append(line.partition(": ")[2])
-    reasons = {line.split()[0]: line.partition(" ")[2].strip() for line in joined[1:]}
-    return joined[0].split(", "), reasons
+def reuse(tiny: Tiny, *overrides: str, data: Path | None = None) -> tuple[list[str], dict[str, str]]:
+    """The stages that are reused, and the reason of each that runs; another folder's files are hashed."""
+    recipe = recipe_of(tiny, overrides, without=())
+    blobs = blobs_of(recipe, data or tiny.data)
+    if data:
+        blobs = [msgspec.structs.replace(blob, sha256=blob_digest(str(data / blob.path))[0]) for blob in blobs]
+    plan = outlook_of(recipe, data or tiny.data, tiny.store).plan(blobs)
+    return [one.name for one in plan.stages if one.forecast is None], {one.name: one.why for one, _ in plan.to_run}
 
 
 def test_all_is_reused_of_the_same_build(tiny: Tiny) -> None:
@@ -50,7 +39,7 @@ def test_nothing_is_reused_of_an_empty_store(tiny: Tiny, tmp_path: Path) -> None
 
 
 def test_a_changed_rule_is_named_and_what_comes_before_it_reused(tiny: Tiny) -> None:
-    reused, runs = reuse(tiny, "--set", "duplicates.bands=7")
+    reused, runs = reuse(tiny, "duplicates.bands=7")
     assert {"pin", "documents", "threads", "bodies", "chains", "exact"} < set(reused)
     assert runs["signatures"] == "bands was 6, is 7"
     assert runs["candidates"] == "after signatures"
@@ -58,13 +47,13 @@ def test_a_changed_rule_is_named_and_what_comes_before_it_reused(tiny: Tiny) -> 
 
 
 def test_a_changed_filter_is_named_by_its_path(tiny: Tiny) -> None:
-    _, runs = reuse(tiny, "--set", "text.filters.min_words=40")
+    _, runs = reuse(tiny, "text.filters.min_words=40")
     assert "filters.min_words was 1, is 40" in runs["documents"]
     assert runs["exact"].startswith("after documents")
 
 
 def test_another_policy_resolves_again_and_compares_nothing_again(tiny: Tiny) -> None:
-    reused, runs = reuse(tiny, "--set", "duplicates.policy=component")
+    reused, runs = reuse(tiny, "duplicates.policy=component")
     assert "evidence" in reused and runs["losers"] == 'policy was "direct", is "component"'
 
 
@@ -72,15 +61,11 @@ def test_changed_new_and_missing_files_are_named(copy_of: Callable[[], Tiny], tm
     tiny = copy_of()
     data = tmp_path / "data"
     shutil.copytree(tiny.data, data)
-    changed = Tiny(data, tiny.recipe, tiny.store, tiny.digest, "")
     record = json.dumps({"body": {"text": "A record more. " * 20}}).encode() + b"\n"
     with open(data / "own" / "a.jsonl.gz", "ab") as file:
         file.write(gzip.compress(record, mtime=0))
     (data / "own" / "b.jsonl.gz").write_bytes(gzip.compress(record, mtime=0))
-    pins = tmp_path / "pins.json"
-    locked = ["sources", "--recipe", tiny.recipe, "--data", data, "--pins", pins, "--pin"]
-    assert command("build_corpus.py", *locked).returncode == 0
-    _, runs = reuse(changed, "--pins", pins)
+    _, runs = reuse(tiny, data=data)
     assert "file changed: own/own/a.jsonl.gz" in runs["documents"]
     assert "file new: own/own/b.jsonl.gz" in runs["documents"]
 
