@@ -17,6 +17,7 @@ and partitions are functions of the inputs alone: engines and workers cannot mov
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -273,6 +274,7 @@ def planned_shards(layout: Sealed, encoded: Sealed, sources: tuple[str, ...], li
     return tuple(ShardPlan(0, 0, number, count, f"{number:05d}") for number in range(count))
 
 
+@functools.cache  # a plan asks as often as it is made, and a library does not change meanwhile
 def proved_behaviour(encoder: str) -> str:
     """The digest of what the tokenizer does, and the proof that the chosen encoder does the same.
 
