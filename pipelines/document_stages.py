@@ -49,7 +49,8 @@ def _numbered(blobs: Sequence[Blob], recipe: Recipe, readers: Sequence[str]) -> 
     return [number for number, blob in enumerate(blobs) if blob.input in chosen]
 
 
-def _identities(blobs: Sequence[Blob], numbers: Sequence[int]) -> list[str]:
+def identities(blobs: Sequence[Blob], numbers: Sequence[int]) -> list[str]:
+    """The files as a stage's inputs name them: number, input, path and digest."""
     return [f"{number} {blobs[number].input}/{blobs[number].path} {blobs[number].sha256}" for number in numbers]
 
 
@@ -73,7 +74,7 @@ def read_documents(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
         build.stage(
             "documents",
             rules=_reading_rules(build.recipe, readers),
-            inputs=_identities(blobs, numbers),
+            inputs=identities(blobs, numbers),
             job=documents.DocumentsJob(build.data, build.recipe, blobs, tasks, build.url_lists),
             tasks=len(tasks),
             map=documents.documents_map,
@@ -92,7 +93,7 @@ def read_reddit(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
     nodes = build.stage(
         "threads",
         rules=rules,
-        inputs=_identities(blobs, numbers),
+        inputs=identities(blobs, numbers),
         job=job,
         tasks=len(numbers),
         map=threads.threads_map,
@@ -104,7 +105,7 @@ def read_reddit(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
     bodies = build.stage(
         "bodies",
         rules=rules,
-        inputs=[nodes.digest, *_identities(blobs, numbers)],
+        inputs=[nodes.digest, *identities(blobs, numbers)],
         job=threads.PartsJob(job, tuple(chosen)),
         tasks=len(chosen),
         map=threads.bodies_map,
@@ -136,7 +137,7 @@ def read_hacker_news(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
     items = build.stage(
         "items",
         rules=rules,
-        inputs=_identities(blobs, numbers),
+        inputs=identities(blobs, numbers),
         job=job,
         tasks=len(numbers),
         map=stories.items_map,
@@ -154,7 +155,7 @@ def read_hacker_news(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
     made = build.stage(
         "stories",
         rules=rules,
-        inputs=[roots.digest, *_identities(blobs, numbers)],
+        inputs=[roots.digest, *identities(blobs, numbers)],
         job=stories.StoriesJob(job, tuple(roots.urls("roots.arrow"))),
         tasks=len(numbers),
         map=stories.stories_map,

@@ -168,6 +168,11 @@ class Sealed(msgspec.Struct, frozen=True):
         stream = "".join(f"{part.name} {part.rows} {part.logical}\n" for part in self.parts)
         return hashlib.sha256(stream.encode()).hexdigest()
 
+    @property
+    def is_forecast(self) -> bool:
+        """Whether a plan foresees it: its parts have names and sizes, and were never written."""
+        return not self.key
+
     def urls(self, ending: str) -> list[str]:
         """The parts whose names end so, in the order of their names."""
         return [storage.join(self.folder, "parts", part.name) for part in self.parts if part.name.endswith(ending)]

@@ -17,6 +17,7 @@ and partitions are functions of the inputs alone: engines and workers cannot mov
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -36,6 +37,7 @@ from pipelines.document_stages import input_files, read_all
 from pipelines.stage import Sealed
 from pipelines.steps import documents, duplicates, pin, tokens, urls, verdicts
 from pipelines.steps.blocks import Blocks
+from pipelines.steps.tokens import ShardPlan
 
 
 def pin_blobs(build: Build, blobs: Sequence[Blob]) -> tuple[Blob, ...]:
@@ -51,7 +53,7 @@ def pin_blobs(build: Build, blobs: Sequence[Blob]) -> tuple[Blob, ...]:
         reads=input_files("map", blobs, tasks),
         total_bytes=sum(blob.size for blob in blobs),
     )
-    return pin.pinned(blobs, stage)
+    return tuple(blobs) if stage.is_forecast else pin.pinned(blobs, stage)
 
 
 def run(build: Build, blobs: tuple[Blob, ...]) -> dict[str, Any]:
@@ -250,7 +252,7 @@ def make_shards(build: Build, read: Sequence[Sealed], blocks: Blocks, ledger: Se
         tasks=1,
         map=tokens.layout_map,
     )
-    plans = tokens.read_layout(layout.urls("layout.arrow")[0], sources)
+    plans = planned_shards(layout, encoded, sources, recipe.tokens.shard_bytes)
     build.stage(
         "shards",
         rules=ordering | {"names": [plan.name for plan in plans]},
@@ -264,6 +266,15 @@ def make_shards(build: Build, read: Sequence[Sealed], blocks: Blocks, ledger: Se
     return description
 
 
+def planned_shards(layout: Sealed, encoded: Sealed, sources: tuple[str, ...], limit: int) -> tuple[ShardPlan, ...]:
+    """Every shard to be; of a layout that was not made, as many as the ids may fill and two of each source."""
+    if not layout.is_forecast:
+        return tokens.read_layout(layout.urls("layout.arrow")[0], sources)
+    count = 2 * len(sources) + sum(part.bytes for part in encoded.facts("tokens.arrow")) // limit
+    return tuple(ShardPlan(0, 0, number, count, f"{number:05d}") for number in range(count))
+
+
+@functools.cache  # a plan asks as often as it is made, and a library does not change meanwhile
 def proved_behaviour(encoder: str) -> str:
     """The digest of what the tokenizer does, and the proof that the chosen encoder does the same.
 
