@@ -6,6 +6,7 @@ bear alone: with one worker too the build's own process runs none, so that it li
 
 from __future__ import annotations
 
+import pickle
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -62,8 +63,9 @@ class LocalEngine:
     ) -> list[int]:
         """Runs tasks to their ends, so many at once; gives those whose worker died, or lacked memory."""
         waiting, accused = deque(numbers), list[int]()
+        pickled = pickle.dumps(stage, pickle.HIGHEST_PROTOCOL)  # a job of many files is megabytes: once for all
         while waiting or any(worker.task is not None for worker in self._workers):
-            self._hand_out(stage, kind, waiting, at_once)
+            self._hand_out(pickled, kind, waiting, at_once)
             for worker in that_speak(self._workers):
                 number, said = worker.task, worker.hear()
                 if said is None:
@@ -81,7 +83,7 @@ class LocalEngine:
                     (accused if alone else waiting).append(number)
         return accused
 
-    def _hand_out(self, stage: Stage, kind: str, waiting: deque[int], at_once: int) -> None:
+    def _hand_out(self, stage: bytes, kind: str, waiting: deque[int], at_once: int) -> None:
         """Gives tasks to workers that are idle, and starts workers for those that are left."""
         busy = sum(worker.task is not None for worker in self._workers)
         for worker in self._workers:

@@ -6,6 +6,7 @@ message too, holds nobody up.
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import os
 import pickle
@@ -60,10 +61,10 @@ class Worker:
         theirs.close()  # with the worker's own end the last one is gone: that is how its death is heard
         self.is_ready = False
         self.task: int | None = None
-        self._stage: Stage | None = None
+        self._stage = b""
 
-    def give(self, stage: Stage, kind: str, number: int) -> bool:
-        """Tells an idle worker a task; false where it has died meanwhile."""
+    def give(self, stage: bytes, kind: str, number: int) -> bool:
+        """Tells an idle worker a task of a pickled stage; false where it has died meanwhile."""
         try:
             if self._stage is not stage:
                 self.connection.send(stage)
@@ -109,26 +110,32 @@ def _serve(parent: int, pipe: Connection) -> None:
     end_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of us; it is the parent's to end its workers
     pipe.send(_READY)
-    stage: Stage | None = None
+    stage = b""
     while True:
         try:
             told = pipe.recv()
         except EOFError:
             return
-        if isinstance(told, Stage):
+        if isinstance(told, bytes):
             stage = told
-        elif stage is not None:
+        else:
             kind, number = told
             pipe.send(_attempt(stage, kind, number, lambda *done: pipe.send(done)))
 
 
-def _attempt(stage: Stage, kind: str, number: int, tick: Tick) -> Ended:
+def _attempt(stage: bytes, kind: str, number: int, tick: Tick) -> Ended:
     run = run_map if kind == "map" else run_reduce
     try:
-        run(stage, number, tick)
+        run(_read(stage), number, tick)
     except BaseException as error:
         return Ended(_portable(error), may_pass(error), traceback.format_exc())
     return Ended()
+
+
+@functools.lru_cache(maxsize=1)  # a worker serves one stage at a time
+def _read(stage: bytes) -> Stage:
+    read: Stage = pickle.loads(stage)
+    return read
 
 
 def _portable(error: BaseException) -> BaseException:
