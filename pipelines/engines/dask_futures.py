@@ -36,6 +36,8 @@ _CLUSTER = {
     "distributed.scheduler.worker-saturation": 1.0,  # to a worker that is free: its death accuses one task
     "distributed.scheduler.worker-ttl": None,  # its nanny knows whether it lives; a busy one may well be silent
     "distributed.worker.profile.enabled": False,  # samples every thread a hundred times a second
+    # Dask sets it to shed memory between tasks; every large array is then mapped anew, at a third of our time.
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
 }
 
 

@@ -33,6 +33,7 @@ if not os.environ.get("CI"):  # where CI lacks Dask, that is a failure
 
 import psutil
 from dask_cluster import CODE, ROOT, Cluster, dask_cluster
+from distributed import Client
 from troubled_tasks import COUNT, troubled_stage
 
 from pipelines.engines import dask_futures
@@ -276,3 +277,29 @@ def test_a_build_that_is_killed_leaves_a_cluster_to_the_next(cluster: Cluster, t
     again = subprocess.run(line, capture_output=True, text=True, timeout=120)
     assert again.returncode == 0, again.stderr
     assert digest_of(again.stdout) == tiny.digest
+
+
+ABANDONED = """
+import sys
+from pathlib import Path
+from troubled_tasks import troubled_stage
+from pipelines.engines.dask_futures import DaskEngine
+
+with DaskEngine(1, print, sys.argv[2]) as engine:
+    engine.run(troubled_stage(Path(sys.argv[1]), tasks=20, waits=frozenset(range(20))))
+"""
+
+
+def test_what_a_dead_build_had_queued_is_not_begun(cluster: Cluster, tmp_path: Path) -> None:
+    stage = troubled_stage(tmp_path, tasks=20, waits=frozenset(range(20)))
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, CODE))}
+    with subprocess.Popen([sys.executable, "-c", ABANDONED, tmp_path, cluster.address], env=env) as build:
+        until(lambda: any(stage.job.attempts(number) for number in range(20)) or build.poll() is not None)
+        build.kill()
+    with Client(cluster.address, set_as_default=False) as client:
+        until(lambda: client.run_on_scheduler(lambda dask_scheduler: not dask_scheduler.tasks))
+    (tmp_path / "attempts" / "go").touch()
+    begun = [number for number in range(20) if stage.job.attempts(number)]
+    assert 1 <= len(begun) < 20
+    sealed = run(stage, scheduler=cluster.address)
+    assert numbers(sealed) == [list(range(remainder, COUNT, 3)) for remainder in range(3)]
