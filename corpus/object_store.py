@@ -122,7 +122,7 @@ class Upload:
             if len(self._held) < PIECE_BYTES:
                 return
             data, self._held = memoryview(self._held), bytearray()
-        with _in_our_words(self._url):
+        with _in_our_words(self._url, needs_bucket_alone=True):
             if self._file is None:
                 # Without `autocommit` it is `commit`, and no collector of garbage, that makes the object.
                 self._file = self._files.open(self._path, "wb", block_size=PIECE_BYTES, autocommit=False)
@@ -130,7 +130,7 @@ class Upload:
 
     def publish(self) -> None:
         """Makes the object, in place of one of that name."""
-        with _in_our_words(self._url):
+        with _in_our_words(self._url, needs_bucket_alone=True):
             if self._file is None:
                 self._files.pipe_file(self._path, bytes(self._held))
                 return
@@ -171,7 +171,7 @@ def create(url: str, data: bytes) -> bool:
     files, path = _files_of(url)
     while True:
         try:
-            with _in_our_words(url):
+            with _in_our_words(url, needs_bucket_alone=True):
                 files.pipe_file(path, data, mode="create")
         except FileExistsError:
             return read(url) == data  # it may be our own, whose answer was lost
@@ -203,7 +203,7 @@ def sizes(url: str) -> dict[str, int]:
     """
     files, path = _files_of(url)
     root = path.rstrip("/") + "/"
-    with _in_our_words(url, "the bucket is not there"):
+    with _in_our_words(url, needs_bucket_alone=True):
         found = files.find(path, detail=True)
     names = (name for name in found if name.startswith(root) and not name.endswith("/"))
     return {name.removeprefix(root): int(found[name]["size"]) for name in names}
@@ -246,11 +246,11 @@ def _files_of(url: str) -> tuple[Any, str]:
 
 
 @contextmanager
-def _in_our_words(url: str, absent: str = "") -> Iterator[None]:
+def _in_our_words(url: str, needs_bucket_alone: bool = False) -> Iterator[None]:
     """Makes an OSError that says what is wrong of whatever a library raises.
 
     Args:
-        absent: What it means that something is not there, where that is no answer but an error.
+        needs_bucket_alone: Whether nothing but the bucket can be what is not there.
 
     Raises:
         FileNotFoundError: It is not there.
@@ -262,7 +262,7 @@ def _in_our_words(url: str, absent: str = "") -> Iterator[None]:
     except FileExistsError:
         raise
     except FileNotFoundError as error:
-        if absent or "bucket" in str(error):
+        if needs_bucket_alone or "bucket does not exist" in str(error):
             raise RefusedError("the bucket is not there", "make it, or mend its name") from error
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), url) from error
     except Exception as error:  # every library has a tree of errors of its own

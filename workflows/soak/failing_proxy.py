@@ -19,6 +19,12 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 FAULTS = ("500", "503", "reset before", "reset after", "cut short")
+_CODES = {
+    "403": "AccessDenied",
+    "409": "ConditionalRequestConflict",
+    "500": "InternalError",
+    "503": "SlowDown",
+}
 _OWN_HEADERS = {
     "connection",
     "keep-alive",
@@ -47,6 +53,8 @@ class FailingProxy:
         upstream: The URL of the server behind it.
         one_in: Of so many requests one fails; 0 for none.
         methods: Only these fail, all where it is empty.
+        faults: How they fail: one of `FAULTS`, or a status.
+        asked: Every request so far.
     """
 
     upstream: str
@@ -106,9 +114,8 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.proxy.fault(self.command)
         if fault == "reset before":
             self._hang_up(fault, 0)
-        elif fault in ("500", "503"):
-            code = "InternalError" if fault == "500" else "SlowDown"
-            text = f"<Error><Code>{code}</Code><Message>drawn</Message></Error>".encode()
+        elif fault in _CODES:
+            text = f"<Error><Code>{_CODES[fault]}</Code><Message>drawn</Message></Error>".encode()
             self._send(int(fault), {}, text, fault)
         else:
             upstream = urlsplit(self.proxy.upstream)
