@@ -11,6 +11,7 @@ Engines and kernels are imported once the arguments are known: --help answers at
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 import sys
@@ -100,6 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         options, others = parser().parse_known_args(arguments)
         options.others = others
     signal.signal(signal.SIGTERM, _interrupt)
+    logging.basicConfig(level=logging.INFO if options.debug else logging.CRITICAL)  # engines talk to themselves
     try:
         command(options)
     except TokentrailError as error:
@@ -177,7 +179,8 @@ def build(options: argparse.Namespace) -> None:
     url_lists = find_url_lists(recipe, data)  # and a list that is not the one the recipe names
     progress = Progress()
     started = time.time()
-    with lease(options.out), choice.start(progress.tick) as engine:
+    labels = {"corpus": recipe.name, "version": recipe.version}
+    with lease(options.out), choice.start(progress.tick, labels) as engine:
         driver = Driver(engine, progress)
         recipe = recipe.naming(load_vocabulary(vocabulary_file).name)
         job = Build(recipe, data, store, vocabulary_file, encoder, driver, url_lists)

@@ -51,6 +51,7 @@ class Output:
         self._start = time.process_time()
         self.parts: list[PartFacts] = []
         self.counts: Counter[str] = Counter()
+        self.progress = (0, 0)
 
     @property
     def cpu_seconds(self) -> float:
@@ -86,6 +87,7 @@ class Output:
 
     def tick(self, text_bytes: int, documents: int) -> None:
         """Progress for a person's eyes; decides nothing."""
+        self.progress = (self.progress[0] + text_bytes, self.progress[1] + documents)
         self._tick(text_bytes, documents)
 
 
@@ -138,12 +140,14 @@ class Stage:
 class Marker(msgspec.Struct, frozen=True):
     """A task is done: its parts and its counts.
 
-    What it cost says nothing of the result, and is all that may differ between two markers of one task.
+    What it cost says nothing of the result, and is all that may differ between two markers of one task. Its
+    progress, (text bytes, documents), is for engines whose workers have no other way to tell it.
     """
 
     parts: tuple[PartFacts, ...]
     counts: dict[str, int]
     cpu_seconds: float = 0.0
+    progress: tuple[int, int] = (0, 0)
 
 
 class Sealed(msgspec.Struct, frozen=True):
@@ -205,7 +209,8 @@ def done_tasks(stage: Stage) -> set[str]:
 
 def publish_marker(stage: Stage, task: str, output: Output) -> None:
     """Counts a task as done; of two attempts the first marker stands."""
-    marker = Marker(tuple(output.parts), dict(sorted(output.counts.items())), output.cpu_seconds)
+    counts = dict(sorted(output.counts.items()))
+    marker = Marker(tuple(output.parts), counts, output.cpu_seconds, output.progress)
     storage.publish(marker_url(stage, task), msgspec.json.encode(marker))
 
 

@@ -1,0 +1,229 @@
+"""The charts of every report: bars, a histogram with its threshold, curves, a matrix.
+
+Each is drawn once, as it will be printed: no script redraws it, so whatever a reader needs stands in it as words.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from corpus.page import count
+from corpus.svg import COLOURS, Drawing
+
+WIDTH = 960.0  # unpublished: our choice; fits the page's column
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 16.0, 34.0, 40.0
+_PLOT = 220.0
+_ROW = 22.0
+
+Label = Callable[[float], str]
+
+
+def plain(value: float) -> str:
+    """A number as an axis writes it: 0.95, 20, 1,500, 2M."""
+    for size, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M")):
+        if abs(value) >= size:
+            return f"{value / size:g}{unit}"
+    return f"{value:,.0f}" if value == int(value) else f"{value:g}"
+
+
+def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
+    """Round numbers within a range, about so many: steps of 1, 2 or 5 times a power of ten."""
+    if not high > low:
+        return [low]
+    rough = (high - low) / wanted
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
+    first = math.ceil(low / step - 1e-9)
+    last = math.floor(high / step + 1e-9)
+    return [round(number * step, 12) for number in range(first, last + 1)]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A line of numbers laid along pixels; logarithmic where asked."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    logarithmic: bool = False
+
+    def __call__(self, value: float) -> float:
+        """The pixel of a value."""
+        low, high, at = self.low, self.high, value
+        if self.logarithmic:
+            low, high, at = math.log(low), math.log(high), math.log(max(value, self.low))
+        share = (at - low) / (high - low) if high > low else 0.0
+        return self.start + share * (self.end - self.start)
+
+    def ticks(self) -> list[float]:
+        """Where its numbers stand."""
+        if not self.logarithmic:
+            return ticks(self.low, self.high)
+        powers = range(math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9) + 1)
+        every = max(1, math.ceil(len(powers) / 8))
+        return [10.0**power for power in powers][::every]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A row of a bar chart: its name, its length, and what stands behind it in words."""
+
+    name: str
+    value: float
+    words: str
+    style: str = "c0"
+
+
+def bars(rows: Sequence[Bar], says: str) -> Markup:
+    """Lengths side by side, each with its name and its value in words."""
+    left, right = 190.0, 150.0
+    widest = max((row.value for row in rows), default=0) or 1
+    drawing = Drawing(WIDTH, _ROW * len(rows) + 6, says)
+    for number, row in enumerate(rows):
+        y = number * _ROW + 3
+        length = (WIDTH - left - right) * row.value / widest
+        drawing.words(left - 8, y + 14, row.name, "end")
+        drawing.rectangle((left, y + 2, max(length, 0.5), _ROW - 6), row.style)
+        drawing.words(left + length + 6, y + 14, row.words, "soft")
+    return drawing.markup()
+
+
+def _axes(drawing: Drawing, x: Scale, y: Scale, names: tuple[str, str], label_x: Label = plain) -> None:
+    bottom = y.start
+    for value in y.ticks():
+        drawing.path(["M", x.start, y(value), "H", x.end], "axis")
+        drawing.words(x.start - 6, y(value) + 4, plain(value), "soft end")
+    for value in x.ticks():
+        drawing.path(["M", x(value), bottom, "v", 4.0], "axis")
+        drawing.words(x(value), bottom + 17, label_x(value), "soft middle")
+    drawing.words((x.start + x.end) / 2, bottom + 34, names[0], "soft middle")
+    drawing.words(8, 12, names[1], "soft")
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A line across a chart: where a rule cuts, in which words, and whether what lies above it is dropped."""
+
+    at: float
+    words: str
+    drops_above: bool = False
+
+    def drops(self, low: float, high: float) -> bool:
+        """Whether all between two values is dropped."""
+        return low >= self.at if self.drops_above else high <= self.at
+
+
+def histogram(
+    edges: Sequence[float],
+    counts: Sequence[int],
+    names: tuple[str, str],
+    threshold: Threshold | None = None,
+    logarithmic: bool = False,
+) -> Markup:
+    """How many fall between neighbouring edges; what a threshold cuts off stands in another colour.
+
+    Args:
+        edges: One more than there are counts, ascending; above 0 where the scale is logarithmic.
+        counts: How many fall in each.
+        names: Of what runs along the bottom, and of what is counted.
+        threshold: Where a rule cuts; an edge should lie there.
+        logarithmic: Whether the edges grow by factors.
+    """
+    drawing = Drawing(WIDTH, _TOP + _PLOT + _BOTTOM, f"{names[1]} by {names[0]}")
+    x = Scale(edges[0], edges[-1], _LEFT, WIDTH - _RIGHT, logarithmic)
+    y = Scale(0, max(counts, default=0) or 1, _TOP + _PLOT, _TOP)
+    _axes(drawing, x, y, names)
+    for low, high, found in zip(edges, edges[1:], counts, strict=False):
+        dropped = threshold is not None and threshold.drops(low, high)
+        box = x(low) + 0.5, y(found), max(x(high) - x(low) - 1, 0.5), y(0) - y(found)
+        if found:
+            drawing.rectangle(box, "gone" if dropped else "kept", f"{plain(low)} to {plain(high)}: {count(found)}")
+    if threshold is not None:
+        _cut(drawing, x, threshold)
+    return drawing.markup()
+
+
+def _cut(drawing: Drawing, x: Scale, threshold: Threshold) -> None:
+    at = x(threshold.at)
+    drawing.path(["M", at, _TOP - 12, "V", _TOP + _PLOT], "threshold")
+    right = at > WIDTH * 0.7
+    drawing.words(at + (5 if right else -5), _TOP - 16, threshold.words, "limit end" if right else "limit")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A named line through points, in ascending x."""
+
+    name: str
+    points: Sequence[tuple[float, float]]
+
+
+def curves(
+    lines: Sequence[Curve],
+    names: tuple[str, str],
+    threshold: Threshold | None = None,
+    logarithmic: bool = False,
+) -> Markup:
+    """Lines over one pair of axes, each named at its end.
+
+    Args:
+        lines: At most eight are told apart by colour.
+        names: Of what runs along the bottom, and of what stands up.
+        threshold: A place on the bottom to mark.
+        logarithmic: Whether the bottom grows by factors.
+    """
+    drawing = Drawing(WIDTH, _TOP + _PLOT + _BOTTOM, f"{names[1]} by {names[0]}")
+    xs = [x for line in lines for x, _ in line.points]
+    ys = [y for line in lines for _, y in line.points]
+    if not xs:
+        drawing.words(WIDTH / 2, _TOP + _PLOT / 2, "nothing was measured", "soft middle")
+        return drawing.markup()
+    named = 120.0 if len(lines) > 1 else _RIGHT
+    low, high = min(ys), max(ys)
+    x = Scale(min(xs), max(xs), _LEFT, WIDTH - named, logarithmic)
+    y = Scale(0 if 0 <= low < (high - low) else low, high if high > low else low + 1, _TOP + _PLOT, _TOP)
+    _axes(drawing, x, y, names)
+    ends: list[float] = []
+    for number, line in enumerate(lines):
+        colour = number % COLOURS
+        steps: list[str | float] = []
+        for place, (at, value) in enumerate(line.points):
+            steps += ["L" if place else "M", x(at), y(value)]
+        drawing.path(steps, f"line l{colour}", line.name)
+        if len(lines) > 1 and line.points:
+            free = _clear(y(line.points[-1][1]) + 4, ends)
+            ends.append(free)
+            drawing.words(x(line.points[-1][0]) + 6, free, line.name, f"c{colour}")
+    if threshold is not None:
+        _cut(drawing, x, threshold)
+    return drawing.markup()
+
+
+def _clear(y: float, taken: Sequence[float]) -> float:
+    """The nearest place below for a word that covers none of those that stand."""
+    for other in sorted(taken):
+        if abs(other - y) < 13:
+            y = other + 13
+    return y
+
+
+def matrix(names: Sequence[str], values: Sequence[Sequence[int]], says: str) -> Markup:
+    """Counts of pairs: a row and a column each name, the darker the more; 0 is left blank."""
+    left, cell = 150.0, 46.0
+    most = max((value for row in values for value in row), default=0) or 1
+    drawing = Drawing(left + cell * len(names) + 4, 70 + _ROW * len(names), says)
+    for number, name in enumerate(names):
+        drawing.words(left - 8, 70 + number * _ROW + 15, name, "end")
+        drawing.words(left + cell * (number + 0.5), 62 - 15 * (number % 3), name[:14], "soft middle")
+    for row, line in enumerate(values):
+        for column, value in enumerate(line):
+            box = left + column * cell, 70 + row * _ROW, cell - 2, _ROW - 2
+            drawing.rectangle(box, "heat", shade=0.04 + 0.56 * math.sqrt(value / most) if value else 0.04)
+            if value:
+                drawing.words(box[0] + cell / 2 - 1, box[1] + 14, plain(value), "middle")
+    return drawing.markup()
