@@ -249,13 +249,15 @@ def list_files(url: str) -> list[str]:
 
 
 def stamp(url: str) -> str:
-    """A file's time of change, or what an object store gives in its place; no part of any identity.
+    """A file's times of change, or what an object store gives in its place; no part of any identity.
 
     Raises:
         SourceError: An object store does not say.
     """
     if is_local(url):
-        return str(local_path(url).stat().st_mtime_ns)
+        found = local_path(url).stat()
+        # Who copies a file may give it another's time of change, and cannot give it another's time of arrival.
+        return f"{found.st_mtime_ns} {found.st_ctime_ns}"
     try:
         return object_store.stamp(url)
     except OSError as error:

@@ -18,6 +18,7 @@ and partitions are functions of the inputs alone: engines and workers cannot mov
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -74,12 +75,14 @@ def once_per_url(build: Build, blobs: Sequence[Blob], read: Sequence[Sealed], bl
         return []
     rows = sum(part.rows for stage in read for part in stage.facts(".facts.arrow"))
     partitions = duplicates.partitions_for(rows)
+    asks = np.array([blob.input in asking for blob in blobs], np.bool_)
     return [
         build.stage(
             "urls",
             rules={"version": urls.URLS_VERSION, "url": URL_VERSION, "inputs": sorted(asking)},
-            inputs=[stage.digest for stage in read],
-            job=urls.UrlsJob(blocks, np.array([blob.input in asking for blob in blobs], np.bool_), partitions),
+            # The rows know a file's number; which of the numbers ask is told by nothing that was read.
+            inputs=[*(stage.digest for stage in read), hashlib.sha256(asks.tobytes()).hexdigest()],
+            job=urls.UrlsJob(blocks, asks, partitions),
             tasks=blocks.groups,
             map=urls.urls_map,
             partitions=partitions,
@@ -211,7 +214,7 @@ def make_shards(build: Build, read: Sequence[Sealed], blocks: Blocks, ledger: Se
     ordering = {"seed": recipe.seed, "order": order.ORDER_VERSION}
     split = build.stage(
         "split",
-        rules=ordering | msgspec.to_builtins(recipe.validation),
+        rules=ordering | msgspec.to_builtins(recipe.validation) | {"sources": list(sources)},
         inputs=[ledger.digest],
         job=tokens.SplitJob(kept, sources, recipe.validation.bytes, recipe.validation.max_percent, split_key),
         tasks=1,
@@ -228,27 +231,20 @@ def make_shards(build: Build, read: Sequence[Sealed], blocks: Blocks, ledger: Se
     )
     encoded = build.stage(
         "encode",
-        rules=ordering | {"vocabulary": description, "tokenizer": tokenizer.TOKENIZER_VERSION},
-        inputs=[*(stage.digest for stage in read), ledger.digest, split.digest],
-        job=tokens.EncodeJob(
-            blocks,
-            kept,
-            split.urls("split.arrow")[0],
-            build.vocabulary,
-            build.encoder,
-            split_key,
-            order_key,
-        ),
+        rules={"vocabulary": description, "tokenizer": tokenizer.TOKENIZER_VERSION},
+        inputs=[*(stage.digest for stage in read), ledger.digest],
+        job=tokens.EncodeJob(blocks, kept, build.vocabulary, build.encoder),
         tasks=len(kept),
         map=tokens.encode_map,
         total_bytes=sum(count for key, count in ledger.counts.items() if key.endswith("/0/text_bytes")),
     )
     parts = tuple(encoded.urls("tokens.arrow"))
+    places = tokens.Ordering(split.urls("split.arrow")[0], split_key, order_key)
     layout = build.stage(
         "layout",
         rules=ordering | {"shard_bytes": recipe.tokens.shard_bytes},
-        inputs=[encoded.digest],
-        job=tokens.LayoutJob(parts, sources, recipe.tokens.shard_bytes),
+        inputs=[encoded.digest, split.digest],
+        job=tokens.LayoutJob(parts, places, recipe.tokens.shard_bytes),
         tasks=1,
         map=tokens.layout_map,
     )
@@ -256,8 +252,8 @@ def make_shards(build: Build, read: Sequence[Sealed], blocks: Blocks, ledger: Se
     build.stage(
         "shards",
         rules=ordering | {"names": [plan.name for plan in plans]},
-        inputs=[encoded.digest, layout.digest],
-        job=tokens.ShardsJob(parts, sources, plans),
+        inputs=[encoded.digest, split.digest, layout.digest],
+        job=tokens.ShardsJob(parts, places, sources, plans),
         tasks=len(parts),
         map=tokens.shards_map,
         partitions=len(plans),

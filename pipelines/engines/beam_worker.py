@@ -8,7 +8,7 @@ import signal
 import sys
 from multiprocessing.connection import Connection
 
-from pipelines.engines.local import end_with
+from pipelines.orphans import end_with
 
 
 def serve(parent: int, line: Connection, quiet: bool) -> None:
