@@ -10,14 +10,14 @@ Runs lie in unnamed files of the worker's own temporary folder (TMPDIR): whoever
 
 from __future__ import annotations
 
+import itertools
+import os
 import tempfile
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Self
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from corpus.table import Columns, concat, fixed_key, row_count, take
@@ -28,52 +28,90 @@ _TABLE_BYTES: Final = 1 << 20  # unpublished: our choice; what is held of each r
 _FAN_IN: Final = 64  # unpublished: our choice; so many runs of one size become one of the next
 
 
-def sort_rows(tables: Iterable[Columns], by: Sequence[str], budget: int = BUDGET_BYTES) -> Iterator[Columns]:
-    """The rows of all tables in ascending order, as tables that share no promise but the order.
+def sort_rows(tables: Iterable[Columns], by: Sequence[str], budget: int | None = None) -> Iterator[Columns]:
+    """The rows of all tables in ascending order, as tables of any size; see `ExternalSort`."""
+    with ExternalSort(by, budget) as rows:
+        for table in tables:
+            rows.add(table)
+        yield from rows.sorted()
+
+
+class ExternalSort:
+    """Takes rows in any order and gives them sorted, once.
 
     Args:
-        tables: Tables of the same columns, in any order; each is let go once it is taken.
-        by: Columns to sort by, the most significant first; uint8[n, k] sorts as bytes do. Rows equal in all of
-            them come in any order.
-        budget: Bytes of rows to hold. It moves where tables are cut, never a row.
+        by: Columns to sort by, the most significant first; uint8[n, 8k] sorts as bytes do. Rows equal in all of
+            them come in any order, so let them be equal in all that is read.
+        budget: Bytes of rows to hold; None for `BUDGET_BYTES`. It moves where tables are cut, never a row.
     """
-    held: list[Columns] = []
-    size = 0
-    with _Runs(by, budget) as runs:
-        for table in tables:
-            held.append(table)
-            size += sum(column.nbytes for column in table.values())
-            if size > budget:
-                runs.add(_sorted(held, by))
-                held, size = [], 0
-        yield from runs.merged(_sorted(held, by))
+
+    def __init__(self, by: Sequence[str], budget: int | None = None) -> None:
+        self._by, self._budget = by, BUDGET_BYTES if budget is None else budget
+        self._held: list[Columns] = []
+        self._bytes = 0
+        self._runs = _Runs(by, max(1, min(_TABLE_BYTES, self._budget)))
+
+    def add(self, table: Columns) -> None:
+        """Takes the rows of a table, whose columns are those of every table before."""
+        if row_count(table):
+            self._held.append(table)
+            self._bytes += nbytes(table)
+        if self._bytes > self._budget:
+            self._runs.add(_sorted(self._held, self._by))
+            self._bytes = 0
+
+    def sorted(self) -> Iterator[Columns]:
+        """All rows in order."""
+        rest = _sorted(self._held, self._by)
+        if self._runs.levels:
+            yield from self._runs.merged(rest)
+        elif rest:
+            yield rest
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._runs.close()
 
 
 def gathered(tables: Iterable[Columns], by: Sequence[str], size: int = _TABLE_BYTES) -> Iterator[Columns]:
-    """Sorted rows cut anew, so that rows equal in these columns lie in one table; which then may be of any size.
+    """Sorted rows cut anew, so that rows equal in these columns lie in one table.
 
     Args:
         tables: Rows sorted by these columns, and perhaps by others after them.
         by: The columns.
-        size: Bytes from which on a table is cut, at the next change of value.
+        size: Bytes of a table, about; those of one value may be any number.
     """
     held: list[Columns] = []
     waiting = 0
-    for table in tables:
-        last = row_count(table) - 1
-        if last < 0:
-            continue
+    for table in filter(row_count, tables):
         held.append(table)
-        waiting += sum(column.nbytes for column in table.values())
-        if waiting < size or _key(held[0], by, 0) == _key(table, by, last):
+        waiting += nbytes(table)
+        if waiting < size or _key(held[0], by, 0) == _key(table, by, row_count(table) - 1):
             continue
         whole = concat(held)
-        cut = int(starts_of(whole, by)[-1])
-        yield take(whole, np.arange(cut))
-        held = [take(whole, np.arange(cut, row_count(whole)))]
-        waiting = sum(column.nbytes for column in held[0].values())
+        starts = starts_of(whole, by)
+        step = max(1, row_count(whole) * size // waiting)
+        cuts = starts[np.searchsorted(starts, np.arange(0, starts[-1] + 1, step))]
+        for first, end in itertools.pairwise(np.unique(np.append(cuts, starts[-1])).tolist()):
+            yield take(whole, np.arange(first, end))
+        held = [take(whole, np.arange(starts[-1], row_count(whole)))]
+        waiting = nbytes(held[0])
     if held:
         yield concat(held)
+
+
+def sliced(table: Columns, size: int) -> Iterator[Columns]:
+    """A table as several of about so many bytes, a row at least."""
+    rows = row_count(table)
+    pieces = min(rows, -(-nbytes(table) // size))
+    return (take(table, part) for part in np.array_split(np.arange(rows), max(1, pieces)))
+
+
+def nbytes(table: Columns) -> int:
+    """Bytes of memory that a table takes."""
+    return sum(column.nbytes for column in table.values())
 
 
 def starts_of(table: Columns, by: Sequence[str]) -> NDArray[np.int64]:
@@ -119,80 +157,65 @@ def _sorted(held: list[Columns], by: Sequence[str]) -> Columns:
     return take(whole, np.lexsort(keys))
 
 
-@dataclass(frozen=True)
-class _Run:
-    """Where the tables of a sorted run lie in the file: (start, bytes) of each, in order."""
-
-    places: tuple[tuple[int, int], ...]
+_Run = tuple[tuple[int, int], ...]
+"""Where the tables of a sorted run lie in the file, in order: (start, bytes)."""
 
 
-@dataclass
 class _Runs:
-    """The runs of one sort, by level: a run of level i is made of `_FAN_IN` runs of level i - 1.
+    """The runs of one sort, in a file of their own.
 
     Attributes:
-        by: The columns of the order.
-        budget: Bytes of a run of level 0.
+        levels: Runs by size: one of level i is made of `_FAN_IN` runs of level i - 1.
     """
 
-    by: Sequence[str]
-    budget: int
-    _levels: list[list[_Run]] = field(default_factory=list)
-    _file: IO[bytes] | None = None
-
-    def __enter__(self) -> _Runs:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._file is not None:
-            self._file.close()
+    def __init__(self, by: Sequence[str], table_bytes: int) -> None:
+        self._by, self._table_bytes = by, table_bytes
+        self._file: IO[bytes] | None = None
+        self.levels: list[list[_Run]] = []
 
     def add(self, table: Columns) -> None:
         """Writes a sorted table out as a run."""
-        if self._file is None:
-            self._file = tempfile.TemporaryFile(prefix="tokentrail-sort-")  # noqa: SIM115 (closed by name)
         self._put(self._write([table]), 0)
-
-    def _put(self, run: _Run, level: int) -> None:
-        if level == len(self._levels):
-            self._levels.append([])
-        self._levels[level].append(run)
-        if len(self._levels[level]) == _FAN_IN:
-            merged = self._write(self._merge([self._read(run) for run in self._levels[level]]))
-            self._levels[level] = []
-            self._put(merged, level + 1)
 
     def merged(self, rest: Columns) -> Iterator[Columns]:
         """All rows of all runs and of this sorted table, in order."""
-        runs = [self._read(run) for level in self._levels for run in level]
-        if runs:
-            yield from self._merge([*runs, iter([rest])] if rest else runs)
-        elif rest:
-            yield rest
+        runs = [self._read(run) for level in self.levels for run in level]
+        return self._merge([*runs, iter([rest] if rest else [])])
+
+    def close(self) -> None:
+        """Frees the disk."""
+        if self._file is not None:
+            self._file.close()
+
+    def _put(self, run: _Run, level: int) -> None:
+        if level == len(self.levels):
+            self.levels.append([])
+        self.levels[level].append(run)
+        if len(self.levels[level]) == _FAN_IN:
+            whole = self._write(self._merge([self._read(run) for run in self.levels[level]]))
+            self.levels[level] = []
+            self._put(whole, level + 1)
 
     def _write(self, tables: Iterable[Columns]) -> _Run:
-        """Appends tables, cut to about `_TABLE_BYTES`, to the file."""
+        """Appends tables to the file, cut into small ones."""
         file, places = self._scratch(), []
         for table in tables:
-            size = sum(column.nbytes for column in table.values())
-            pieces = max(1, -(-size // min(_TABLE_BYTES, self.budget)))
-            for rows in np.array_split(np.arange(row_count(table)), min(pieces, row_count(table))):
-                for block in pack([take(table, rows)]):
-                    # Each time to the end: merging reads elsewhere in the same file.
-                    start = file.seek(0, 2)
+            for piece in sliced(table, self._table_bytes):
+                for block in pack([piece]):
+                    start = file.seek(0, os.SEEK_END)  # merging reads elsewhere in the same file
                     file.write(memoryview(block))
                     places.append((start, block.size))
-        return _Run(tuple(places))
+        return tuple(places)
 
     def _read(self, run: _Run) -> Iterator[Columns]:
         file = self._scratch()
-        for start, size in run.places:
+        for start, size in run:
             file.seek(start)
-            yield unpack(pa.py_buffer(file.read(size)))
+            yield unpack(file.read(size))
 
     def _scratch(self) -> IO[bytes]:
         if self._file is None:
-            raise ValueError("no run was written")
+            self._file = tempfile.TemporaryFile(prefix="tokentrail-sort-")  # noqa: SIM115 (`close`)
         return self._file
 
     def _merge(self, runs: list[Iterator[Columns]]) -> Iterator[Columns]:
@@ -200,10 +223,10 @@ class _Runs:
 
         All rows up to the least of the tables' last keys are known to be there: they are sorted and given.
         """
-        heads = [_Head(run, self.by) for run in runs]
+        heads = [_Head(run, self._by) for run in runs]
         while heads := [head for head in heads if head.fill()]:
             bound = min(head.last for head in heads)
-            yield _sorted([part for head in heads if row_count(part := head.upto(bound))], self.by)
+            yield _sorted([part for head in heads if row_count(part := head.upto(bound))], self._by)
 
 
 class _Head:
