@@ -1,9 +1,9 @@
 """Rows of any number in sorted order, in bounded memory: what a reducer sorts with.
 
-A reducer is given its rows in any order and may be given any number of them: one text a million times lies in one
-partition, whatever the number of partitions. Rows are held until they pass a budget, then sorted and written out as
-a run; the runs are merged as they are read. A partition that stays within the budget, as nearly all do, never
-touches the disk.
+A reducer is given its rows in any order and may be given any number of them: one text a million times lies in
+one partition, whatever the number of partitions. Rows are held until they pass a budget, then sorted and written
+out as a run; the runs are merged as they are read. A partition that stays within the budget, as nearly all do,
+never touches the disk.
 
 Runs lie in unnamed files of the worker's own temporary folder (TMPDIR): whoever kills the worker frees them.
 """

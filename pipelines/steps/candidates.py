@@ -2,9 +2,9 @@
 
     candidates  band keys -> by key -> pairs that share a bucket
 
-A bucket may hold every document there is, and come many times over: no bucket, and no partition, is held whole. Its
-records are sorted by document, to number the documents by rank; then by bucket and number, where pairs are made;
-those of large buckets once more by each refine key; and at last the pairs.
+A bucket may hold every document there is: none is held whole, and neither is a partition. Its records are sorted
+by document, to number the documents by rank; then by bucket and number, where pairs are made; those of large
+buckets once more by each refine key; and at last the pairs.
 """
 
 from __future__ import annotations

@@ -38,6 +38,7 @@ _IDENTITY = ("doc_id", "source", "block", "row")
 _PARTNER = np.dtype([("doc_id", "V16"), ("source", "<u2"), ("block", "<u4"), ("row", "<u4")])
 _PAIR = ("b_block", "b_row", "a_block", "a_row")
 _ROWS_AT_ONCE = 4096
+_PAIRS_AT_ONCE = 1 << 17
 # Unpublished: our choice; shingle sets, and pairs, held at once: the more, the more rarely a block is read again.
 EVIDENCE_BYTES = 64 << 20
 PAIRS_BYTES = 16 << 20
@@ -236,18 +237,21 @@ def _measured(job: VerifyJob, group: int, table: Columns, output: Output) -> Ite
     a = partners.data.view(_PARTNER)
     owner = np.repeat(np.arange(len(partners)), partners.lengths // _PARTNER.itemsize)
     right = _unpacked(table["b_shingles"])
-    for texts, members in _texts_of(job.blocks, group, a["block"], a["row"]):
+    for texts, asking in _texts_of(job.blocks, group, a["block"], a["row"]):
         left = shingle_sets(texts, job.ngram)
-        _, which = np.unique(a["row"][members], return_inverse=True)
-        inter, union = count_shared(left, which.astype(np.int64), right, owner[members])
-        similar = duplicates.reaches(inter, union, job.threshold_percent)
-        output.counts["pairs_below"] += int((~similar).sum())
-        found = members[similar]
-        columns: Columns = {f"a_{name}": a[name][found] for name in ("source", "block", "row")}
-        columns["a_doc_id"] = np.ascontiguousarray(a["doc_id"][found]).view(np.uint8).reshape(-1, 16)
-        columns |= {f"b_{name}": table[f"b_{name}"][owner[found]] for name in _IDENTITY}
-        yield columns | {"inter": inter[similar], "union": union[similar]}
-        output.tick(int(texts.offsets[-1]), len(members))
+        _, which = np.unique(a["row"][asking], return_inverse=True)
+        for first in range(0, len(asking), _PAIRS_AT_ONCE):
+            members = asking[first : first + _PAIRS_AT_ONCE]
+            left_rows = which[first : first + _PAIRS_AT_ONCE].astype(np.int64)
+            inter, union = count_shared(left, left_rows, right, owner[members])
+            similar = duplicates.reaches(inter, union, job.threshold_percent)
+            output.counts["pairs_below"] += int((~similar).sum())
+            found = members[similar]
+            columns: Columns = {f"a_{name}": a[name][found] for name in ("source", "block", "row")}
+            columns["a_doc_id"] = np.ascontiguousarray(a["doc_id"][found]).view(np.uint8).reshape(-1, 16)
+            columns |= {f"b_{name}": table[f"b_{name}"][owner[found]] for name in _IDENTITY}
+            yield columns | {"inter": inter[similar], "union": union[similar]}
+        output.tick(int(texts.offsets[-1]), len(asking))
 
 
 def _texts_of(
