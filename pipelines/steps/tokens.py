@@ -257,7 +257,6 @@ def shards_reduce(job: ShardsJob, partition: int, blocks: Iterator[Columns], out
     documents = gather(sort_rows(blocks, ("key", "doc_id", "block", "row")), _PLACED_BYTES)
     name = job.sources[plan.source]
     with output.named_part(f"{plan.name}.placement.parquet") as part:
-        part.write(placement_columns(_no_documents(), np.zeros(0, np.int64), 0))
         facts = write_shard(output.url(plan.name), _placed(documents, name, part, output))
         output.parts.append(part.close())
     output.parts += [
@@ -271,16 +270,17 @@ def shards_reduce(job: ShardsJob, partition: int, blocks: Iterator[Columns], out
 
 def _placed(tables: Iterator[Columns], name: str, part: PartWriter, output: Output) -> Iterator[Tokens]:
     """The ids of documents in order, each table's placement written and counted as it passes."""
-    token = 0
-    output.counts[f"placed/{name}/text_bytes"] += 0
+    token = text_bytes = 0
     for documents in tables:
         packed: Texts = documents.pop("ids")
         part.write(placement_columns(documents, documents["tokens"], token))
         token += int(documents["tokens"].sum())
-        text_bytes = int(documents["text_bytes"].sum())
-        output.counts[f"placed/{name}/text_bytes"] += text_bytes
-        output.tick(text_bytes, row_count(documents))
+        text_bytes += int(documents["text_bytes"].sum())
+        output.tick(int(documents["text_bytes"].sum()), row_count(documents))
         yield Tokens(packed.data.view("<u2"), packed.offsets // _ID_BYTES)
+    if not token:  # every document has its end-of-document id: there is none
+        part.write(placement_columns(_no_documents(), np.zeros(0, np.int64), 0))
+    output.counts[f"placed/{name}/text_bytes"] += text_bytes
 
 
 def _no_documents() -> Columns:
