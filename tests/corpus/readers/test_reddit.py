@@ -465,6 +465,7 @@ def test_base36_is_what_int_reads(value: int) -> None:
     assert value == 0 or base36(value)[0] != "0"
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([COMMENT, SUBMISSION]), st.integers(0, 2**64 - 1))))
 @example([(COMMENT, 0), (SUBMISSION, 35), (COMMENT, 36), (COMMENT, 36**12), (SUBMISSION, 2**64 - 1)])
 def test_names_are_those_of_one_post_after_the_other(posts: list[tuple[int, int]]) -> None:
