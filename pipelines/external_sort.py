@@ -15,11 +15,13 @@ import os
 import tempfile
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from typing import IO, Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from corpus.errors import StoreError
 from corpus.table import Columns, concat, fixed_key, row_count, take
 from pipelines.spill import pack, unpack
 
@@ -114,6 +116,34 @@ def nbytes(table: Columns) -> int:
     return sum(column.nbytes for column in table.values())
 
 
+@contextmanager
+def scratch() -> Iterator[IO[bytes]]:
+    """A file without a name in the worker's temporary folder, gone when it is closed."""
+    file = tempfile.TemporaryFile(prefix="tokentrail-")  # noqa: SIM115 (closed below)
+    try:
+        yield file
+    finally:
+        with suppress(OSError):  # what a full disk did not take has been told of
+            file.close()
+
+
+def append(file: IO[bytes], data: bytes | memoryview) -> None:
+    """Writes to a temporary file.
+
+    Raises:
+        StoreError: The disk is full.
+    """
+    try:
+        file.write(data)
+        file.flush()
+    except OSError as error:
+        raise StoreError(
+            f"cannot write to the temporary folder: {error.strerror or error}",
+            where=tempfile.gettempdir(),
+            remedy="free some space, or name a larger folder with TMPDIR, and start the same command again",
+        ) from error
+
+
 def starts_of(table: Columns, by: Sequence[str]) -> NDArray[np.int64]:
     """int64[m], the rows of a sorted table at which one of these columns changes, the first included."""
     fresh = np.zeros(row_count(table), bool)
@@ -170,6 +200,7 @@ class _Runs:
 
     def __init__(self, by: Sequence[str], table_bytes: int) -> None:
         self._by, self._table_bytes = by, table_bytes
+        self._stack = ExitStack()
         self._file: IO[bytes] | None = None
         self.levels: list[list[_Run]] = []
 
@@ -184,8 +215,7 @@ class _Runs:
 
     def close(self) -> None:
         """Frees the disk."""
-        if self._file is not None:
-            self._file.close()
+        self._stack.close()
 
     def _put(self, run: _Run, level: int) -> None:
         if level == len(self.levels):
@@ -203,7 +233,7 @@ class _Runs:
             for piece in sliced(table, self._table_bytes):
                 for block in pack([piece]):
                     start = file.seek(0, os.SEEK_END)  # merging reads elsewhere in the same file
-                    file.write(memoryview(block))
+                    append(file, memoryview(block))
                     places.append((start, block.size))
         return tuple(places)
 
@@ -215,7 +245,7 @@ class _Runs:
 
     def _scratch(self) -> IO[bytes]:
         if self._file is None:
-            self._file = tempfile.TemporaryFile(prefix="tokentrail-sort-")  # noqa: SIM115 (`close`)
+            self._file = self._stack.enter_context(scratch())
         return self._file
 
     def _merge(self, runs: list[Iterator[Columns]]) -> Iterator[Columns]:

@@ -10,7 +10,6 @@ buckets once more by each refine key; and at last the pairs.
 from __future__ import annotations
 
 import itertools
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 from corpus import duplicates
 from corpus.part import read_part
 from corpus.table import Columns, concat, row_count, take
-from pipelines.external_sort import ExternalSort, distinct, sort_rows, starts_of
+from pipelines.external_sort import ExternalSort, append, distinct, scratch, sort_rows, starts_of
 from pipelines.stage import Output
 
 _RANK = ("source", "doc_id")
@@ -49,7 +48,7 @@ def candidates_map(job: CandidatesJob, number: int, output: Output) -> None:
 
 def candidates_reduce(job: CandidatesJob, partition: int, blocks: Iterator[Columns], output: Output) -> None:
     """Writes the pairs that share a bucket: a is the better ranked, b the other."""
-    with tempfile.TemporaryFile(prefix="tokentrail-documents-") as file:
+    with scratch() as file:
         records = _numbered(sort_rows(blocks, _RANK), file)
 
         def count_large(rows: int) -> None:
@@ -68,7 +67,7 @@ def _numbered(records: Iterator[Columns], file: IO[bytes]) -> Iterator[Columns]:
         identity = _packed(table)
         fresh[0] &= identity[0].tobytes() != before
         before = identity[-1].tobytes()
-        file.write(identity[fresh].tobytes())
+        append(file, identity[fresh].tobytes())
         node = count + np.cumsum(fresh) - 1
         count = int(node[-1]) + 1
         refine = {name: column for name, column in table.items() if name.startswith("refine")}

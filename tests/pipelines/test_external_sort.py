@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -15,9 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.document import Texts
+from corpus.errors import StoreError
 from corpus.table import Columns
 from pipelines import external_sort
-from pipelines.external_sort import distinct, gathered, sort_rows
+from pipelines.external_sort import ExternalSort, distinct, gathered, sort_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 Row = tuple[bytes, int, int, bytes]
@@ -98,6 +100,14 @@ def test_no_rows_are_no_tables() -> None:
     assert list(sort_rows([], BY)) == []
     assert list(gathered([], BY)) == []
     assert list(sort_rows([packed([])], BY)) == []
+
+
+def test_a_full_disk_is_an_error_of_ours() -> None:
+    with ExternalSort(["number"], budget=0) as rows, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "TemporaryFile", lambda prefix: open("/dev/full", "wb"))
+        with pytest.raises(StoreError, match="No space left") as found:
+            rows.add({"number": np.arange(10)})
+    assert "TMPDIR" in found.value.remedy
 
 
 def test_a_sort_of_many_times_its_budget_stays_small() -> None:
