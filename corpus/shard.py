@@ -21,12 +21,11 @@ import hashlib
 import mmap
 import os
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from corpus.errors import IntegrityError, StoreError
@@ -42,7 +41,6 @@ _FIELDS: Final = (("magic", 0), ("version", 9), ("type of an id", 17), ("sequenc
 _ID_BYTES: Final = 2
 _LENGTH_LIMIT: Final = 2**31 - 1
 _READ_BYTES: Final = 1 << 20
-_PIECE_TOKENS: Final = 1 << 22  # unpublished: our choice; 8 MiB of ids are gathered at once
 
 
 @dataclass(frozen=True)
@@ -109,41 +107,6 @@ def write_shard(stem: str, batches: Iterable[Tokens]) -> ShardFacts:
         idx_bytes=idx_file.size,
         idx_sha256=idx_file.hexdigest(),
     )
-
-
-def in_order(batches: Sequence[Tokens], order: NDArray[np.int64]) -> Iterator[Tokens]:
-    """The documents of all batches in a new order, piece by piece: nothing but a piece is ever held twice.
-
-    Args:
-        batches: n documents in all, numbered through from the first batch on.
-        order: int64[m], the documents' numbers.
-    """
-    firsts = np.cumsum([0, *map(len, batches)])
-    batch = np.searchsorted(firsts, order, "right") - 1
-    row = order - firsts[batch]
-    lengths = np.concatenate([np.zeros(0, np.int64), *(tokens.lengths for tokens in batches)])[order]
-    piece = (np.cumsum(lengths) - lengths) // _PIECE_TOKENS  # by where a document begins
-    for rows in np.split(np.arange(len(order)), np.flatnonzero(np.diff(piece)) + 1):
-        offsets = np.concatenate([[0], np.cumsum(lengths[rows])])
-        ids = np.empty(offsets[-1], np.uint16)
-        for number in np.unique(batch[rows]).tolist():
-            mine = np.flatnonzero(batch[rows] == number)
-            _copy(batches[number].ids, batches[number].offsets, row[rows[mine]], ids, offsets[mine])
-        yield Tokens(ids, offsets)
-
-
-@njit(cache=True, nogil=True)
-def _copy(
-    ids: NDArray[np.uint16],
-    offsets: NDArray[np.int64],
-    rows: NDArray[np.int64],
-    out: NDArray[np.uint16],
-    starts: NDArray[np.int64],
-) -> None:
-    """Copies documents of a batch to where they start."""
-    for i in range(len(rows)):
-        first, end = offsets[rows[i]], offsets[rows[i] + 1]
-        out[starts[i] : starts[i] + end - first] = ids[first:end]
 
 
 def _index(lengths: NDArray[np.int32]) -> Iterator[NDArray[Any]]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from corpus import storage
 from corpus.errors import StoreError
 from corpus.part import PartFacts, PartWriter
-from corpus.table import Column, Columns, take
+from corpus.table import Column, Columns, row_count, take
 
 MapFunction = Callable[[Any, int, "Output"], None]
 ReduceFunction = Callable[[Any, int, Iterator[Columns], "Output"], None]
@@ -67,6 +67,17 @@ class Output:
         with self.part(suffix) as part:
             part.write(columns)
             self.parts.append(part.close())
+
+    def write_all(self, suffix: str, tables: Iterable[Mapping[str, Column]]) -> None:
+        """Writes a table that comes piece by piece; no piece at all writes none."""
+        with self.part(suffix) as part:
+            pieces = 0
+            for columns in tables:
+                if row_count(columns) or not pieces:
+                    part.write(columns)
+                pieces += 1
+            if pieces:
+                self.parts.append(part.close())
 
     def named_part(self, name: str) -> PartWriter:
         """A new part that bears a name of its own: a shard's placement lies beside its shard."""

@@ -36,7 +36,7 @@ from corpus.url import URL_VERSION
 from pipelines.build import Build
 from pipelines.document_stages import input_files, read_all
 from pipelines.stage import Sealed
-from pipelines.steps import documents, duplicates, pin, tokens, urls, verdicts
+from pipelines.steps import candidates, documents, duplicates, losers, pin, tokens, urls, verdicts
 from pipelines.steps.blocks import Blocks
 from pipelines.steps.tokens import ShardPlan
 
@@ -63,8 +63,8 @@ def run(build: Build, blobs: tuple[Blob, ...]) -> dict[str, Any]:
     blocks = Blocks.of(read)
     repeated = once_per_url(build, blobs, read, blocks)
     exact = one_per_text(build, read, blocks, repeated)
-    losers = near_duplicates(build, read, blocks, [*repeated, exact])
-    ledger = decide(build, read, blocks, [*repeated, exact, losers])
+    near = near_duplicates(build, read, blocks, [*repeated, exact])
+    ledger = decide(build, read, blocks, [*repeated, exact, near])
     return make_shards(build, read, blocks, ledger)
 
 
@@ -110,16 +110,16 @@ def one_per_text(build: Build, read: Sequence[Sealed], blocks: Blocks, repeated:
 
 def near_duplicates(build: Build, read: Sequence[Sealed], blocks: Blocks, gone: Sequence[Sealed]) -> Sealed:
     """Of documents with Jaccard at or above the threshold, the recipe's policy says which stay."""
-    candidates = bring_together(build, read, blocks, gone)
-    evidence = compare(build, read, blocks, candidates)
+    together = bring_together(build, read, blocks, gone)
+    evidence = compare(build, read, blocks, together)
     policy = build.recipe.duplicates.policy
     return build.stage(
         "losers",
         rules={"policy": policy, "duplicates": duplicates_rules.DUPLICATES_VERSION},
         inputs=[evidence.digest],
-        job=duplicates.LosersJob(tuple(evidence.urls("evidence.arrow")), policy),
+        job=losers.LosersJob(tuple(evidence.urls("evidence.arrow")), policy),
         tasks=1,
-        map=duplicates.losers_map,
+        map=losers.losers_map,
     )
 
 
@@ -152,24 +152,24 @@ def bring_together(build: Build, read: Sequence[Sealed], blocks: Blocks, gone: S
         "candidates",
         rules=rules | {"duplicates": duplicates_rules.DUPLICATES_VERSION},
         inputs=[signatures.digest],
-        job=duplicates.CandidatesJob(tuple(bands), partitions),
+        job=candidates.CandidatesJob(tuple(bands), partitions),
         tasks=len(bands),
-        map=duplicates.candidates_map,
+        map=candidates.candidates_map,
         partitions=partitions,
-        reduce=duplicates.candidates_reduce,
+        reduce=candidates.candidates_reduce,
     )
 
 
-def compare(build: Build, read: Sequence[Sealed], blocks: Blocks, candidates: Sealed) -> Sealed:
+def compare(build: Build, read: Sequence[Sealed], blocks: Blocks, together: Sealed) -> Sealed:
     """Every candidate pair is compared exactly, shingle set against shingle set."""
     chosen = build.recipe.duplicates
     rules = {"ngram": chosen.ngram, "shingles": shingles.SHINGLE_VERSION}
     text = [stage.digest for stage in read]
-    pairs = candidates.urls("pairs.arrow")
+    pairs = together.urls("pairs.arrow")
     sets = build.stage(
         "shingles",
         rules=rules,
-        inputs=[*text, candidates.digest],
+        inputs=[*text, together.digest],
         job=duplicates.VerifyJob(blocks, tuple(pairs), chosen.ngram, chosen.threshold_percent),
         tasks=len(pairs),
         map=duplicates.shingles_map,

@@ -18,16 +18,20 @@ import numpy as np
 from corpus import order
 from corpus.document import Texts
 from corpus.encoders import choose_encoder
-from corpus.part import PartFacts, read_part
+from corpus.part import PartFacts, PartWriter, read_part
 from corpus.provenance import placement_columns
-from corpus.shard import in_order, write_shard
-from corpus.table import Columns, concat, fixed_key, take
+from corpus.shard import write_shard
+from corpus.table import Columns, concat, gather, row_count, take
 from corpus.tokenizer import Encoder, Tokens, Vocabulary, encode_documents, load_vocabulary
+from pipelines.external_sort import sort_rows
 from pipelines.stage import Output
 from pipelines.steps.blocks import Blocks
 
 SPLITS = ("train", "valid")
 _ID_BYTES = 2
+# Unpublished: our choice; a shard of more is sorted on disk, so that no worker's peak grows with its shards.
+_SORTED_BYTES = 16 << 20
+_PLACED_BYTES = 16 << 20  # unpublished: our choice; of ids and placement, whose rows are a row group
 
 
 @dataclass(frozen=True)
@@ -268,32 +272,34 @@ def shards_map(job: ShardsJob, number: int, output: Output) -> None:
 def shards_reduce(job: ShardsJob, partition: int, blocks: Iterator[Columns], output: Output) -> None:
     """Writes a shard and its placement: documents in the order of their keys, then of their ids."""
     plan = job.plans[partition]
-    ids: list[Tokens] = []
-    documents = concat(_without_ids(blocks, ids)) or _no_documents()
-    in_key_order = np.lexsort([*fixed_key(documents["doc_id"]), documents["key"]])
-    documents = take(documents, in_key_order)
-    facts = write_shard(output.url(plan.name), in_order(ids, in_key_order))
+    in_order = sort_rows(blocks, ("key", "doc_id", "block", "row"), _SORTED_BYTES)
+    documents = gather(in_order, _PLACED_BYTES)
+    name = job.sources[plan.source]
+    with output.named_part(f"{plan.name}.placement.parquet") as part:
+        facts = write_shard(output.url(plan.name), _placed(documents, name, part, output))
+        output.parts.append(part.close())
     output.parts += [
         PartFacts(f"{plan.name}.bin", facts.documents, facts.bin_sha256, facts.bin_sha256, facts.bin_bytes),
         PartFacts(f"{plan.name}.idx", facts.documents, facts.idx_sha256, facts.idx_sha256, facts.idx_bytes),
     ]
-    with output.named_part(f"{plan.name}.placement.parquet") as part:
-        part.write(placement_columns(documents, documents["tokens"]))
-        output.parts.append(part.close())
     output.counts[f"shard/{plan.name}/documents"] += facts.documents
     output.counts[f"shard/{plan.name}/tokens"] += facts.tokens
-    name = job.sources[plan.source]
     output.counts[f"placed/{name}/documents"] += facts.documents
-    output.counts[f"placed/{name}/text_bytes"] += int(documents["text_bytes"].sum())
-    output.tick(int(documents["text_bytes"].sum()), facts.documents)
 
 
-def _without_ids(blocks: Iterator[Columns], ids: list[Tokens]) -> Iterator[Columns]:
-    """The blocks, their ids taken out and put into the list: most of a shard is never copied whole."""
-    for columns in blocks:
-        packed: Texts = columns.pop("ids")
-        ids.append(Tokens(packed.data.view("<u2"), packed.offsets // _ID_BYTES))
-        yield columns
+def _placed(tables: Iterator[Columns], name: str, part: PartWriter, output: Output) -> Iterator[Tokens]:
+    """The ids of documents in order, each table's placement written and counted as it passes."""
+    token = text_bytes = 0
+    for documents in tables:
+        packed: Texts = documents.pop("ids")
+        part.write(placement_columns(documents, documents["tokens"], token))
+        token += int(documents["tokens"].sum())
+        text_bytes += int(documents["text_bytes"].sum())
+        output.tick(int(documents["text_bytes"].sum()), row_count(documents))
+        yield Tokens(packed.data.view("<u2"), packed.offsets // _ID_BYTES)
+    if not token:  # every document has its end-of-document id: there is none
+        part.write(placement_columns(_no_documents(), np.zeros(0, np.int64), 0))
+    output.counts[f"placed/{name}/text_bytes"] += text_bytes
 
 
 def _no_documents() -> Columns:
