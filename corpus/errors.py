@@ -3,7 +3,8 @@
     TokentrailError
     ├── RecipeError            the recipe or the command line is wrong                     exit 2
     ├── SourceError            an input is missing, unreadable, or not what was pinned     exit 2
-    │   └── DamagedContainerError   a compressed file is truncated or corrupt                   exit 2
+    │   ├── DamagedContainerError   a compressed file is truncated or corrupt                   exit 2
+    │   └── UnansweredError         a store gave up; asked again later it may give the input    exit 2
     ├── FetchError             a file cannot be fetched, or is not what it should be       exit 1
     ├── StoreError             the store cannot be written, or another build holds it      exit 2
     ├── EngineError            workers died, differ, or cannot be reached                  exit 2
@@ -56,6 +57,10 @@ class SourceError(TokentrailError):
 
 class DamagedContainerError(SourceError):
     """A compressed file ends early or does not decode; carries the offset reached in its `where`."""
+
+
+class UnansweredError(SourceError):
+    """A store did not give an input, and may give it when it is asked again: it was out of reach, or gave up."""
 
 
 class FetchError(TokentrailError):

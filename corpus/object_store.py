@@ -18,7 +18,7 @@ from typing import IO, Any, Final, cast
 import fsspec
 from fsspec.caching import BaseCache, register_cache
 
-from corpus.errors import SourceError
+from corpus.errors import SourceError, UnansweredError
 
 FIRST_BYTES: Final = 256 << 10
 """Fetched at least, where a reader jumps. Unpublished: our choice; it takes about as long as asking does."""
@@ -43,11 +43,12 @@ class RefusedError(OSError):
 
     Attributes:
         remedy: What to do about it.
+        may_pass: Whether it may answer otherwise when it is asked again later.
     """
 
-    def __init__(self, what: str, remedy: str) -> None:
+    def __init__(self, what: str, remedy: str, may_pass: bool = False) -> None:
         super().__init__(what)
-        self.remedy = remedy
+        self.remedy, self.may_pass = remedy, may_pass
 
 
 class Readahead(BaseCache):  # type: ignore[misc]  # fsspec has no types
@@ -88,18 +89,21 @@ class Readahead(BaseCache):  # type: ignore[misc]  # fsspec has no types
         """A range, whole.
 
         Raises:
-            SourceError: The store gave up, or gave less than was asked for.
+            SourceError: The store refused.
+            UnansweredError: It gave up, or gave less than was asked for.
         """
         try:
             data = cast(bytes, self.fetcher(first, last))
         except Exception as error:  # every library has a tree of errors of its own
             refused = _refused(error, self._url)
+            kind = UnansweredError if refused.may_pass else SourceError
             what, remedy = f"reading broke off: {refused}", refused.remedy
         else:
             if len(data) == last - first:
                 return data
+            kind = UnansweredError
             what, remedy = f"the store gave {len(data):,} of {last - first:,} bytes", _AGAIN
-        raise SourceError(what, where=f"{self._url}, byte {first:,}", remedy=remedy)
+        raise kind(what, where=f"{self._url}, byte {first:,}", remedy=remedy)
 
 
 register_cache(Readahead, clobber=True)
@@ -284,4 +288,4 @@ def _refused(error: Exception, url: str) -> RefusedError:
     if isinstance(error, PermissionError) or "Forbidden" in text or getattr(error, "code", None) in (401, 403):
         remedy = "let this account list and read the bucket, and write and delete where the store is"
         return RefusedError(f"the store does not allow it: {text}", remedy)
-    return RefusedError(f"the store does not do it ({kind}): {text}", _AGAIN)
+    return RefusedError(f"the store does not do it ({kind}): {text}", _AGAIN, may_pass=True)

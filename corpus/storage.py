@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from corpus import object_store
-from corpus.errors import SourceError, StoreError
+from corpus.errors import SourceError, StoreError, UnansweredError
 
 
 def is_local(url: str) -> bool:
@@ -202,8 +202,11 @@ def _unwritable(url: str, error: OSError) -> StoreError:
 
 def _unreadable(what: str, url: str, error: OSError) -> SourceError:
     remedy = "check that the file is there and readable, and that --data names its folder"
-    remedy = error.remedy if isinstance(error, object_store.RefusedError) else remedy
-    return SourceError(f"{what}: {error.strerror or error}", where=url, remedy=remedy)
+    kind = SourceError
+    if isinstance(error, object_store.RefusedError):
+        remedy = error.remedy
+        kind = UnansweredError if error.may_pass else SourceError
+    return kind(f"{what}: {error.strerror or error}", where=url, remedy=remedy)
 
 
 def read_bytes(url: str) -> bytes:

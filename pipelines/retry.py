@@ -7,12 +7,12 @@ process held. A worker that dies raises nothing: engines count its death as an a
 
 from __future__ import annotations
 
-from corpus.errors import StoreError
+from corpus.errors import StoreError, UnansweredError
 
-ATTEMPTS = (
-    3  # unpublished: our choice; a flaky disk or a lost worker passes, a poisonous input ends the build soon
-)
-_PASSING = (StoreError, OSError, MemoryError)
+ATTEMPTS = 3
+"""Unpublished: our choice; a flaky disk or a lost worker passes, a poisonous input ends the build soon."""
+
+_PASSING = (StoreError, UnansweredError, OSError, MemoryError)
 
 
 def may_pass(error: BaseException) -> bool:
