@@ -39,7 +39,9 @@ def parser() -> argparse.ArgumentParser:
     trace.add_argument("address", help="<shard>:<token>, for instance wikipedia-00000:1000")
     trace.add_argument("--data", help="the folder or URL of the raw files, to read the record itself")
     explain.add_argument("document", help="its id, or its record as <file>:<number>")
-    export.add_argument("format", help="in-toto, slsa, croissant, openlineage, dataset-card, datasheet or eu-summary")
+    export.add_argument(
+        "format", help="in-toto, slsa, croissant, openlineage, dataset-card, datasheet or eu-summary"
+    )
     export.add_argument("--out", metavar="FILE", help="where to write it (default: to the terminal)")
     for command in (export, lint):
         command.add_argument("--answers", metavar="FILE", help="a person's answers to what only a person knows")
@@ -67,27 +69,38 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def verify(options: argparse.Namespace) -> int:
     """Checks everything; prints what holds and what does not."""
-    from corpus.manifest import load_manifest, read_ref
+    from corpus.manifest import read_ref
     from pipelines import verify as checks
 
     ref = options.ref
     store, digest = read_ref(ref)  # a name that is not there is the user's mistake, not a corpus that fails
-    failures = checks.verify(ref, lambda line: print(f"ok  {line}"))
+    failures = [] if options.key is None else not_signed(store, digest, options.key)
+    failures += checks.verify(ref, lambda line: print(f"ok  {line}"))
     for failure in failures[:20]:
         print(failure, file=sys.stderr)
     if failures:
         print(f"FAILED: {len(failures)} {'check' if len(failures) == 1 else 'checks'} of {ref}")
         return 1
-    if options.key:
-        from pipelines.signing import verify_signature
-
-        keyid = verify_signature(store, load_manifest(store, digest), options.key)
-        print(f"ok  signed by the holder of {options.key}, key {keyid}")
     left = checks.strays(ref)
     if left:
         print(f"note: {len(left)} files of the store belong to no sealed corpus, the first is {left[0]}")
     print(f"verified {ref}")
     return 0
+
+
+def not_signed(store: str, digest: str, key: str) -> list[TokentrailError]:
+    """Why a key's holder does not vouch for a corpus; nothing where they do."""
+    from corpus.errors import IntegrityError
+    from corpus.manifest import load_manifest
+    from pipelines.signing import verify_signature
+
+    try:
+        print(
+            f"ok  signed by the holder of {key}: key {verify_signature(store, load_manifest(store, digest), key)}"
+        )
+    except IntegrityError as error:
+        return [error]
+    return []
 
 
 def trace(options: argparse.Namespace) -> int:

@@ -15,11 +15,10 @@ Source: DSSE v1.0.2 (secure-systems-lab/dsse, protocol.md); ed25519: RFC 8032. T
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import rfc8785
@@ -55,6 +54,13 @@ class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     def canonical(self) -> bytes:
         """The one spelling that is accepted."""
         return rfc8785.dumps(msgspec.to_builtins(self))
+
+
+class _Signed(msgspec.Struct, frozen=True):
+    """What must be so of a payload."""
+
+    type: str = msgspec.field(name="_type")
+    subject: list[dict[str, Any]]
 
 
 def sign(store: str, manifest: Manifest, key_file: str) -> tuple[str, bool]:
@@ -117,7 +123,8 @@ def _check(store: str, manifest: Manifest, key: Ed25519PublicKey, key_file: str)
         envelope = msgspec.json.decode(data, type=Envelope)
         payload, signature = (_decode(text) for text in (envelope.payload, envelope.signatures[0].sig))
         key.verify(signature, _pre_authentication(payload))
-    except (msgspec.DecodeError, binascii.Error, InvalidSignature) as error:
+        signed = msgspec.json.decode(payload, type=_Signed)
+    except (msgspec.DecodeError, ValueError, InvalidSignature) as error:
         raise _untrue(f"the signature of the key {keyid} does not hold", url) from error
     if (envelope.payload_type, envelope.signatures[0].keyid) != (PAYLOAD_TYPE, keyid):
         raise _untrue(f"what the key {keyid} signed is labelled as something else", url)
@@ -126,9 +133,8 @@ def _check(store: str, manifest: Manifest, key: Ed25519PublicKey, key_file: str)
         envelope.signatures[0].sig,
     ):
         raise _untrue("the envelope is not spelled as it was written", url)
-    signed = msgspec.json.decode(payload)
     # Not the whole statement: a later release may say more, and what was signed before stays signed.
-    if (signed.get("_type"), signed.get("subject")) != (STATEMENT_TYPE, subjects(manifest)):
+    if (signed.type, signed.subject) != (STATEMENT_TYPE, subjects(manifest)):
         raise _untrue(f"the key {keyid} signed another corpus", url)
     return keyid
 

@@ -1,4 +1,4 @@
-"""What is known of the kept documents beside their text: domains, dates, languages, licences, opt-outs, per source.
+"""What is known of kept documents beside their text: domains, dates, languages, licences, opt-outs; per source.
 
 Crawls write it down as they read (`.facts.arrow`), the ledger has the language where a recipe asked for it. What a
 format does not know cannot be had back: it is counted as unknown, never guessed.

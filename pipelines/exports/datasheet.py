@@ -1,7 +1,7 @@
 """The datasheet: what was counted is filled in, what was decided or judged needs a human.
 
-Source: Gebru et al., "Datasheets for Datasets", Communications of the ACM 64(12), 2021. Questions that a text corpus
-does not raise (labels, relationships between instances, splits recommended for tasks) are left out.
+Source: Gebru et al., "Datasheets for Datasets", Communications of the ACM 64(12), 2021. Questions that a text
+corpus does not raise (labels, relationships between instances) are left out.
 """
 
 from __future__ import annotations

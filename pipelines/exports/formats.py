@@ -42,4 +42,6 @@ def export(corpus: SealedCorpus, name: str, answers: Answers) -> bytes:
         return BUILT[name](corpus)
     if name in DESCRIBED:
         return DESCRIBED[name](corpus, known_of(corpus.store, corpus.manifest), Asked(answers))
-    raise RecipeError(f"there is no format `{name}`", where="export", remedy=f"choose one of: {', '.join(FORMATS)}")
+    raise RecipeError(
+        f"there is no format `{name}`", where="export", remedy=f"choose one of: {', '.join(FORMATS)}"
+    )

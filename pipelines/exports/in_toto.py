@@ -42,6 +42,7 @@ def statement(manifest: Manifest) -> bytes:
                 "kept": balance.kept,
                 "textBytes": balance.text_bytes,
             }
+            # After the sources' balances stand those of what was unreadable.
             for source, balance in zip(manifest.recipe.source, manifest.sources, strict=False)
         ],
     }

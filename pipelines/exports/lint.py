@@ -1,4 +1,4 @@
-"""What a corpus's papers leave open: questions nobody answered, licences nobody asserts, what was not held or signed.
+"""What a corpus's papers leave open: unanswered questions, licences nobody asserts, what nobody held or signed.
 
 The questions are those that the exports themselves asked while they were written, so that the list cannot differ
 from what stands in them.
@@ -33,7 +33,9 @@ def describe(findings: list[Finding], subject: str) -> str:
         return f"nothing is open of {subject}"
     rows = [(kind, seen(concerns, 60), *_lines(words)) for kind, concerns, words in findings]
     wide = [
-        line for kind, concerns, *words in rows for line in ([kind, concerns, words[0]], *(["", "", w] for w in words[1:]))
+        line
+        for kind, concerns, *words in rows
+        for line in ([kind, concerns, words[0]], *(["", "", w] for w in words[1:]))
     ]
     kinds = dict.fromkeys(kind for kind, _, _ in findings)
     counts = ", ".join(f"{sum(found[0] == kind for found in findings)} {kind}" for kind in kinds)
@@ -49,10 +51,18 @@ def _build(corpus: SealedCorpus) -> Iterator[Finding]:
     if "commit" not in code:
         yield "unknown", "code", "the build ran outside a checkout: which code made this is not known"
     elif code["difference"] != "none":
-        yield "dirty", "code", f"the tree differed from commit {code['commit'][:12]}: sha256:{code['difference'][:12]}"
+        yield (
+            "dirty",
+            "code",
+            f"the tree differed from commit {code['commit'][:12]}: sha256:{code['difference'][:12]}",
+        )
     # Only a build without a lock hashes its inputs itself.
     if "pin" in {*corpus.run.get("cpu_seconds", {}), *corpus.run.get("reused", [])}:
-        yield "unpinned", "inputs", "they were taken as they lay, not held to a lock: build_corpus.py sources --pin"
+        yield (
+            "unpinned",
+            "inputs",
+            "they were taken as they lay, not held to a lock: build_corpus.py sources --pin",
+        )
     for damage in corpus.manifest.damage:
         yield "damaged", damage.path, damage.what
     if not signers(corpus.store, corpus.manifest):

@@ -73,9 +73,7 @@ def _input(corpus: SealedCorpus, entry: Input) -> dict[str, Any]:
 
 
 def _output(name: str, digest: str, rows: int, size: int, files: int) -> dict[str, Any]:
-    statistics = _facet(
-        "OutputStatisticsOutputDatasetFacet", "1-0-2", rowCount=rows, size=size, fileCount=files
-    )
+    statistics = _facet("OutputStatisticsOutputDatasetFacet", "1-0-2", rowCount=rows, size=size, fileCount=files)
     return {
         "namespace": NAMESPACE,
         "name": name,

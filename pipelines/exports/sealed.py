@@ -101,7 +101,7 @@ class SealedCorpus:
         return (NOASSERTION,) if NOASSERTION in found else found
 
     def input_digest(self, name: str) -> str:
-        """What stands for all files of an input: sha256 over `<sha256>  <path>` lines, as sha256sum prints them."""
+        """What stands for all files of an input: sha256 over the lines that sha256sum prints of them."""
         files = sorted((blob.path, blob.sha256) for blob in self.manifest.blobs if blob.input == name)
         return hashlib.sha256("".join(f"{sha256}  {path}\n" for path, sha256 in files).encode()).hexdigest()
 

@@ -23,8 +23,8 @@ def rule_words(corpus: SealedCorpus) -> list[str]:
     return [
         *said,
         "of documents with the same text one stays, of the source that stands first in the recipe",
-        f"near-duplicates: Jaccard of word {rule.ngram}-grams at least {rule.threshold_percent}/100, candidates by "
-        f"MinHash ({rule.bands} bands of {rule.rows} rows), every pair compared exactly, policy {rule.policy}",
+        f"near-duplicates: Jaccard of word {rule.ngram}-grams at least {rule.threshold_percent}/100, candidates "
+        f"by MinHash ({rule.bands} bands of {rule.rows} rows), every pair compared exactly, policy {rule.policy}",
         f"tokens: {corpus.manifest.vocabulary['name']}, {count(corpus.manifest.vocabulary['size'])} ids",
     ]
 
