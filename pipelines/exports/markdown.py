@@ -21,10 +21,11 @@ from pipelines.exports.questions import NEEDS_HUMAN, QUESTIONS, Asked
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _READ = re.compile(r"[&<>\\`*_\[\]{}#|~$]|:(?=//)|(?<=www)\.", re.IGNORECASE)
+PROSE_CHARACTERS = 2_000  # unpublished: our choice; what one printed value may take of a document
 ANSWER_CHARACTERS = 20_000  # unpublished: our choice; what one answer of a person may take
 
 
-def plain(text: str, limit: int = 300) -> Markup:
+def plain(text: str, limit: int = PROSE_CHARACTERS) -> Markup:
     """A stranger's text in Markdown's prose or table: shown, cut, and without effect."""
     return Markup(_READ.sub(lambda found: f"&#{ord(found[0])};", seen(text, limit)))
 
