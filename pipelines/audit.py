@@ -130,7 +130,7 @@ def export(options: argparse.Namespace) -> int:
     answers = load_answers(options.answers) if options.answers else Answers()
     data = exported(load_sealed_corpus(options.ref), options.format, answers)
     if not options.out:
-        sys.stdout.write(data.decode())
+        sys.stdout.buffer.write(data)
         return 0
     file = NewFile(options.out)
     file.write(data)

@@ -21,13 +21,19 @@ from pipelines.exports.questions import NEEDS_HUMAN, QUESTIONS, Asked
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _READ = re.compile(r"[&<>\\`*_\[\]{}#|~$]|:(?=//)|(?<=www)\.", re.IGNORECASE)
+_FIRST = re.compile(r"\A(\s*)([-+=]|\d+(?=[.)]))")  # begins a list, a rule or a heading, where it begins a line
 PROSE_CHARACTERS = 2_000  # unpublished: our choice; what one printed value may take of a document
 ANSWER_CHARACTERS = 20_000  # unpublished: our choice; what one answer of a person may take
 
 
 def plain(text: str, limit: int = PROSE_CHARACTERS) -> Markup:
     """A stranger's text in Markdown's prose or table: shown, cut, and without effect."""
-    return Markup(_READ.sub(lambda found: f"&#{ord(found[0])};", seen(text, limit)))
+    shown = _READ.sub(lambda found: _entities(found[0]), seen(text, limit))
+    return Markup(_FIRST.sub(lambda found: found[1] + _entities(found[2]), shown))
+
+
+def _entities(characters: str) -> str:
+    return "".join(f"&#{ord(character)};" for character in characters)
 
 
 def code(text: str) -> Markup:

@@ -65,7 +65,9 @@ def test_every_shard_is_a_subject(tiny: Tiny) -> None:
 
 def test_provenance_names_every_input_file_and_the_libraries(tiny: Tiny) -> None:
     predicate = tree(tiny, "slsa")["predicate"]
-    depends = {entry.get("uri", entry.get("name")) for entry in predicate["buildDefinition"]["resolvedDependencies"]}
+    depends = {
+        entry.get("uri", entry.get("name")) for entry in predicate["buildDefinition"]["resolvedDependencies"]
+    }
     files = {str(path.relative_to(tiny.data)) for path in tiny.data.rglob("*") if path.is_file()}
     assert files <= depends
     assert {"vocabulary vocab.bpe"} <= depends
@@ -100,7 +102,7 @@ def test_events_count_what_lies_there(tiny: Tiny) -> None:
         assert counted[f"tiny/{source}"]["rowCount"] == sum(own.values())
         assert counted[f"tiny/{source}"]["fileCount"] == 2 * len(own)
     inputs = {entry["name"]: entry["inputFacets"]["inputStatistics"] for entry in complete["inputs"]}
-    files = [path for path in (tiny.data / "pile/train").iterdir()]
+    files = list((tiny.data / "pile/train").iterdir())
     assert inputs["input/pile"]["fileCount"] == len(files)
     assert inputs["input/pile"]["size"] == sum(path.stat().st_size for path in files)
 
