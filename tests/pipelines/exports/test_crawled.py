@@ -30,9 +30,9 @@ from pipelines.exports.sealed import SealedCorpus, load_sealed_corpus
 
 EVIL = (
     "</script><script>alert(1)</script><img src=x onerror=alert(2)> [x](javascript:alert(3)) "
-    "![i](http://e.example/i.png) \u202etxt.exe\u202c \x1b[31mred\x1b[0m \x9b2J | cell ` code \"quoted\" 'q' # head\n"
-    "---\nlicense: mit\n# Owned\n<!-- --> &lt;b&gt; http://www.evil.example www.evil.example {{ 7*7 }} ${7*7} \\<b> "
-    "\ufeff\u2028"
+    '![i](http://e.example/i.png) \u202etxt.exe\u202c \x1b[31mred\x1b[0m \x9b2J | cell ` code "quoted" '
+    "'q' # head\n---\nlicense: mit\n# Owned\n<!-- --> &lt;b&gt; http://www.evil.example www.evil.example "
+    "{{ 7*7 }} ${7*7} \\<b> \ufeff\u2028"
 )
 HOSTS = ["a.example", "www.a.example", "b.example:8080", "ünï.example", "x<script>.example", ""]
 
