@@ -21,7 +21,9 @@ from pipelines.exports.questions import NEEDS_HUMAN, QUESTIONS, Asked
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _READ = re.compile(r"[&<>\\`*_\[\]{}#|~$]|:(?=//)|(?<=www)\.", re.IGNORECASE)
-_FIRST = re.compile(r"\A(\s*)([-+=]|\d+(?=[.)]))")  # begins a list, a rule or a heading, where it begins a line
+_FIRST = re.compile(
+    r"\A(\s*)([-+=]|\d+(?=[.)](?:\s|\Z)))"
+)  # begins a list, a rule or a heading, where it begins a line
 PROSE_CHARACTERS = 2_000  # unpublished: our choice; what one printed value may take of a document
 ANSWER_CHARACTERS = 20_000  # unpublished: our choice; what one answer of a person may take
 

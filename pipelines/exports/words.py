@@ -16,7 +16,7 @@ def rule_words(corpus: SealedCorpus) -> list[str]:
     for source in recipe.source:
         text = recipe.text_of(source.name)
         rules = [*text.normalise, *(block.name for block in text.blocks)]
-        said.append(f"{source.name}: {', '.join(rules) or 'no rule'}; min_words {text.filters.min_words}")
+        said.append(f"{source.name}: {', '.join(rules) or 'no rule'}; min words {text.filters.min_words}")
         if text.language.keep:
             said[-1] += f"; language {', '.join(text.language.keep)}"
     rule = recipe.duplicates
