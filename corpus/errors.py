@@ -7,6 +7,7 @@
     ├── FetchError             a file cannot be fetched, or is not what it should be       exit 1
     ├── StoreError             the store cannot be written, or another build holds it      exit 2
     ├── EngineError            workers died, differ, or cannot be reached                  exit 2
+    ├── BudgetError            a build would cost more than its runner allows              exit 1
     └── IntegrityError         sealed bytes, counts or laws do not hold                    exit 1
 
 An error says what happened, where, and what to do, in three short lines. A damaged *record* is never an
@@ -71,6 +72,10 @@ class EngineError(TokentrailError):
     """The engine's workers died, differ from each other, or cannot be reached."""
 
     exit_code = 2
+
+
+class BudgetError(TokentrailError):
+    """A build would cost more than its runner allows, or nobody knows what it would cost."""
 
 
 class IntegrityError(TokentrailError):

@@ -80,7 +80,7 @@ def sankey(
     for name, node in nodes.items():
         drawing.rectangle((x[name], node.y + 4, _NODE, node.height), f"node {colour.get(name, 'c7')}")
         middle = node.y + max(node.height, _LINE) / 2 + 8 if node.height > _LINE else node.y + node.height / 2 + 8
-        words = f"{name}  {label(node.value)}"
+        words = f"{name} {label(node.value)}"
         first = place[name] == 0
         drawing.words(x[name] - 7 if first else x[name] + _NODE + 7, middle, words, "end" if first else "")
     return drawing.markup()

@@ -2,6 +2,7 @@
 
     python pipelines/build_corpus.py --recipe workflows/recipes/sample.toml --data data/sample --out build
     python pipelines/build_corpus.py --recipe workflows/recipes/opt.toml --data data --dry-run
+    python pipelines/build_corpus.py --recipe R --data DIR --price-of dataflow-us-central1 --max-cost 500
     python pipelines/build_corpus.py sources --recipe workflows/recipes/sample.toml --data data/sample --pin
     python pipelines/build_corpus.py sources --recipe workflows/recipes/opt.toml --mirror data --rate 10MB
 
@@ -16,13 +17,16 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if __package__ in (None, ""):  # started as a script: the packages lie one folder up
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from corpus.errors import TokentrailError
+from corpus.errors import RecipeError, TokentrailError
+from pipelines.log_lines import LOGGER, speak
+from pipelines.one_stage import StopHere
 from pipelines.runners import RUNNERS, Choice
 
 if TYPE_CHECKING:
@@ -30,7 +34,10 @@ if TYPE_CHECKING:
     from corpus.source import Found
     from corpus.source_catalogue import Catalogue
 
-CATALOGUE = Path(__file__).resolve().parents[1] / "workflows" / "recipes" / "catalogue.toml"
+WORKFLOWS = Path(__file__).resolve().parents[1] / "workflows"
+CATALOGUE = WORKFLOWS / "recipes" / "catalogue.toml"
+RATES = WORKFLOWS / "costs" / "rates.json"
+PRICES = WORKFLOWS / "costs" / "prices.toml"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,7 +56,18 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument(
         "--encoder", default="auto", help="tokenizers, fast, or auto: fast where installed; never changes a byte"
     )
-    top.add_argument("--dry-run", action="store_true", help="build nothing: expected sizes beside the paper's")
+    top.add_argument(
+        "--stage", default="", metavar="NAME", help="run this stage alone; those before it are sealed"
+    )
+    top.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="build nothing: expected sizes beside the paper's, and the plan: stages, bytes, hours, reuse",
+    )
+    top.add_argument("--price-of", metavar="NAME", help="plan in money, by this table: dataflow-us-central1, ...")
+    top.add_argument("--max-cost", type=float, metavar="AMOUNT", help="stop before more than this is spent")
+    top.add_argument("--prices", default=str(PRICES), metavar="FILE", help="tables of prices (default: ours)")
+    top.add_argument("--rates", default=str(RATES), metavar="FILE", help="measured rates (default: ours)")
     return top
 
 
@@ -84,6 +102,9 @@ def _common(top: argparse.ArgumentParser) -> None:
     )
     top.add_argument("--catalogue", default=str(CATALOGUE), help="what is known of sources (default: ours)")
     top.add_argument("--pins", help="the lock of the inputs (default: the recipe's name with .pins.json)")
+    top.add_argument(
+        "--log-format", choices=("text", "json"), default="text", help="what is said on stderr (default: text)"
+    )
     top.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 
@@ -100,18 +121,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         options, others = parser().parse_known_args(arguments)
         options.others = others
     signal.signal(signal.SIGTERM, _interrupt)
+    speak(options.log_format, options.debug)
     try:
         command(options)
     except TokentrailError as error:
         if options.debug:
             raise
-        print(error, file=sys.stderr)
+        facts = {"message": error.what, "where": error.where, "remedy": error.remedy}
+        LOGGER.error(str(error), extra={"facts": facts})
         return error.exit_code
+    except StopHere as done:
+        print(done)
     except BrokenPipeError:  # who read along has gone: `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except KeyboardInterrupt:
-        print("interrupted: what is done is kept; start the same command again to go on", file=sys.stderr)
+        LOGGER.warning("interrupted: what is done is kept; start the same command again to go on")
         return 130
     return 0
 
@@ -155,9 +180,9 @@ def build(options: argparse.Namespace) -> None:
     from pipelines.reconciliation import reconciliation
 
     if options.dry_run:
-        print(reconciliation(recipe, found, catalogue))
-        return
-    require_files(recipe, found, options.data, catalogue)
+        print(reconciliation(recipe, found, catalogue), end="\n\n")
+    else:
+        require_files(recipe, found, options.data, catalogue)
 
     from corpus.encoders import best_encoder
     from corpus.source import check_pins, find_url_lists, read_pins
@@ -166,6 +191,7 @@ def build(options: argparse.Namespace) -> None:
     from pipelines.build import Build
     from pipelines.driver import Driver
     from pipelines.lease import lease
+    from pipelines.planning.asked import Asked
     from pipelines.progress import Progress
     from pipelines.steps.tokens import shared_encoder
     from pipelines.steps.treatment import describe
@@ -174,16 +200,33 @@ def build(options: argparse.Namespace) -> None:
     encoder = best_encoder() if options.encoder == "auto" else options.encoder
     shared_encoder(encoder)  # a wrong name is an error before anything is spent
     describe([recipe.text_of(source.name) for source in recipe.source])  # so is a library that is missing
-    url_lists = find_url_lists(recipe, data)  # and a list that is not the one the recipe names
-    progress = Progress()
+    # and a list that is not the one the recipe names; a plan reads none
+    url_lists = {} if options.dry_run else find_url_lists(recipe, data)
+    asked = Asked(options.rates, options.prices, options.price_of, options.max_cost)
+    asked.check()
+    recipe = recipe.naming(load_vocabulary(vocabulary_file).name)
+    pins = read_pins(lock)
+    blobs = check_pins(found.blobs, pins.of(recipe), lock) if pins and not found.missing else found.blobs
+    building = partial(Build, recipe, data, store, vocabulary_file, encoder, url_lists=url_lists)
+    outlook = partial(asked.outlook, recipe, found, catalogue, encoder, building)
+    if options.dry_run:
+        print(asked.show(outlook(), blobs))
+        return
+    progress = Progress(logged=options.log_format == "json")
     started = time.time()
-    with lease(options.out), choice.start(progress.tick) as engine:
-        driver = Driver(engine, progress)
-        recipe = recipe.naming(load_vocabulary(vocabulary_file).name)
-        job = Build(recipe, data, store, vocabulary_file, encoder, driver, url_lists)
-        pins = read_pins(lock)
-        blobs = check_pins(found.blobs, pins.of(recipe), lock) if pins else stages.pin_blobs(job, found.blobs)
+    labels = {"corpus": recipe.name, "version": recipe.version}
+    with lease(options.out), choice.start(progress.tick, labels) as engine:
+        driver = Driver(engine, progress, options.stage)
+        job = building(asked.limited(driver, lambda: outlook().plan(blobs)))
+        if not pins:
+            blobs = stages.pin_blobs(job, blobs)
         vocabulary = stages.run(job, blobs)
+        if options.stage:
+            raise RecipeError(
+                "this corpus has no such stage",
+                where=f"--stage {options.stage}",
+                remedy=f"choose one of: {', '.join(stage.name for stage in driver.sealed)}",
+            )
         manifest = seal.manifest_of(recipe, blobs, driver.sealed, vocabulary)
         run = {
             "engine": options.runner,

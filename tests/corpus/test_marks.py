@@ -1,0 +1,113 @@
+"""Charts: what they say in words is what they were given, and lengths are in proportion."""
+
+from __future__ import annotations
+
+import itertools
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markupsafe import Markup
+
+from corpus.marks import Bar, Curve, Scale, Threshold, bars, curves, histogram, matrix, plain, ticks
+from corpus.sankey import Flow, sankey
+
+
+def marks(drawing: Markup, tag: str) -> Iterator[ET.Element]:
+    return ET.fromstring(drawing).iter(tag)
+
+
+def words(drawing: Markup) -> list[str]:
+    return [element.text or "" for element in marks(drawing, "text")]
+
+
+@given(st.floats(-1e9, 1e9), st.floats(1e-6, 1e9))
+def test_ticks_are_round_ascending_and_within(low: float, length: float) -> None:
+    high = low + length
+    found = ticks(low, high)
+    if high > low + abs(low) * 1e-6:
+        assert 2 <= len(found) <= 12
+        steps = [after - before for before, after in itertools.pairwise(found)]
+        assert all(step == pytest.approx(steps[0], rel=1e-3) for step in steps)
+        slack = length * 1e-6
+        assert low - slack <= found[0] and found[-1] <= high + slack
+
+
+def test_a_scale_lays_numbers_along_pixels() -> None:
+    assert [Scale(0, 10, 100, 200)(value) for value in (0, 5, 10)] == [100, 150, 200]
+    logarithmic = Scale(1, 10_000, 0, 400, logarithmic=True)
+    assert [logarithmic(value) for value in (1, 100, 10_000)] == pytest.approx([0, 200, 400])
+    assert logarithmic.ticks() == [1, 10, 100, 1000, 10_000]
+    assert logarithmic(0) == 0  # what is below the scale stands at its foot
+    assert Scale(3, 3, 0, 9)(3) == 0
+
+
+def test_numbers_on_an_axis() -> None:
+    assert [plain(value) for value in (0, 0.95, 1500, 2e6, 3.5e9, 1e12)] == [
+        "0",
+        "0.95",
+        "1,500",
+        "2M",
+        "3.5G",
+        "1T",
+    ]
+
+
+def test_bars_are_as_long_as_what_they_stand_for() -> None:
+    drawing = bars([Bar("a", 10, "ten"), Bar("b", 5, "five"), Bar("<c>", 0, "none")], "lengths")
+    a, b, c = (float(box.get("width", "")) for box in marks(drawing, "rect"))
+    assert a == pytest.approx(2 * b, abs=0.2) and 0 < c < 1
+    assert words(drawing) == ["a", "ten", "b", "five", "<c>", "none"]
+
+
+def test_a_histogram_colours_what_the_threshold_drops() -> None:
+    edges, counts = [0.0, 1.0, 2.0, 3.0], [4, 0, 8]
+    kept_above = histogram(edges, counts, ("words", "documents"), Threshold(1, "at least 1"))
+    assert [(box.get("class"), box.findtext("title")) for box in marks(kept_above, "rect")] == [
+        ("gone", "0 to 1: 4"),
+        ("kept", "2 to 3: 8"),
+    ]
+    dropped_above = histogram(edges, counts, ("Jaccard", "pairs"), Threshold(2, "from 2", drops_above=True))
+    assert [box.get("class") for box in marks(dropped_above, "rect")] == ["kept", "gone"]
+    four, eight = (float(box.get("height", "")) for box in marks(kept_above, "rect"))
+    assert eight == pytest.approx(2 * four, abs=0.2)
+    assert "at least 1" in words(kept_above)
+
+
+def test_curves_are_named_at_their_ends_and_no_name_covers_another() -> None:
+    lines = [Curve(f"line {number}", [(0, 0), (1, 1)]) for number in range(4)]
+    drawing = curves(lines, ("steps", "loss"))
+    named = [element for element in marks(drawing, "text") if (element.text or "").startswith("line")]
+    heights = sorted(float(element.get("y", "")) for element in named)
+    assert len(named) == 4 and all(b - a >= 13 for a, b in itertools.pairwise(heights))
+    assert words(curves([], ("a", "b"))) == ["nothing was measured"]
+
+
+def test_a_matrix_leaves_zeros_blank() -> None:
+    drawing = matrix(["a", "b"], [[0, 3], [12, 0]], "pairs")
+    assert [word for word in words(drawing) if word.isdigit()] == ["3", "12"]
+
+
+def test_ribbons_are_as_thick_as_what_flows() -> None:
+    flows = [Flow("a", "kept", 300), Flow("a", "dropped", 100), Flow("b", "kept", 100), Flow("kept", "train", 400)]
+    drawing = sankey([["a", "b"], ["dropped", "kept"], ["train"]], flows, plain, "a flow")
+    said = {element.findtext("title"): element for element in marks(drawing, "path")}
+    assert set(said) == {"a to kept: 300", "a to dropped: 100", "b to kept: 100", "kept to train: 400"}
+
+    def thickness(title: str) -> float:
+        steps = said[title].get("d", "").split()
+        return float(steps[steps.index("V") + 1]) - float(steps[steps.index("V") - 1])
+
+    assert thickness("a to kept: 300") == pytest.approx(3 * thickness("a to dropped: 100"), abs=0.4)
+    assert words(drawing) == ["a 400", "b 100", "dropped 100", "kept 400", "train 400"]
+
+
+def test_a_flow_leads_to_the_next_column() -> None:
+    with pytest.raises(ValueError, match="no neighbours"):
+        sankey([["a"], ["b"], ["c"]], [Flow("a", "c", 1)], plain, "a flow")
+
+
+def test_nothing_flows() -> None:
+    assert words(sankey([["a"], ["b"]], [], plain, "a flow")) == ["a 0", "b 0"]
