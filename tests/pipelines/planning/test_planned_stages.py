@@ -115,7 +115,7 @@ def test_a_plan_writes_nothing(tiny: Tiny, tmp_path: Path) -> None:
 
 
 def test_what_is_given_to_a_stage_decides_its_forecast(tiny: Tiny, tmp_path: Path) -> None:
-    """Ten times the bytes on disk: ten times the blocks' text, and not fewer tasks."""
+    """Ten thousand times the bytes on disk: as many times the blocks' text, and not fewer tasks."""
     recipe = recipe_of(tiny)
     outlook = outlook_of(recipe, tiny.data, tmp_path)
     hashed = [
@@ -129,7 +129,6 @@ def test_what_is_given_to_a_stage_decides_its_forecast(tiny: Tiny, tmp_path: Pat
     found = {one.name: (one, other) for one, other in zip(small.stages, large.stages, strict=True)}
     one, other = found["documents"]
     assert other.written == pytest.approx(10_000 * one.written, rel=0.01)
-    assert found["exact"][1].partitions > found["exact"][0].partitions
     assert found["signatures"][1].partitions > found["signatures"][0].partitions
 
 
