@@ -136,12 +136,22 @@ class DaskEngine:
         url = write_stage(stage)
         for kind in ("map", "reduce"):
             errand = Errand(url, kind, versions(), self._name)
-            # A death accuses all that a worker had been given: each of the accused runs once more, alone.
-            for number in self._run_all(stage, errand, undone(stage, kind)):
-                self._run_all(stage, errand, [number])
+            numbers = undone(stage, kind)
+            while numbers:
+                # A death accuses all that a worker had been given: each of the accused runs once more, alone.
+                for number in self._run_all(stage, errand, numbers):
+                    self._run_all(stage, errand, [number])
+                left = undone(stage, kind)
+                if len(left) == len(numbers):
+                    raise EngineError(
+                        "tasks ended well and left no marker where this process looks",
+                        where=f"{stage.folder}, {task_name(kind, left[0])}",
+                        remedy="put --out on storage that every worker shares, under the same name",
+                    )
+                numbers = left
 
     def _run_all(self, stage: Stage, errand: Errand, numbers: Sequence[int]) -> list[int]:
-        """Runs tasks to their ends; of several, gives those accused of ending worker after worker."""
+        """Runs tasks to their ends, or of several until some are accused of ending worker after worker: those."""
         ended: SimpleQueue[Future] = SimpleQueue()
         running: dict[str, tuple[Future, int, int]] = {}
         accused: list[int] = []
@@ -155,7 +165,7 @@ class DaskEngine:
 
         try:
             submit(numbers, 1)
-            while running:
+            while running and len(accused) < ATTEMPTS:
                 try:
                     future = ended.get(timeout=_LOOK_SECONDS)
                 except Empty:
