@@ -1,8 +1,9 @@
-"""Builds where inputs and store are a folder or a bucket, and on a disk that is full: the same corpus everywhere."""
+"""Builds from and to a folder or a bucket, through faults and on a full disk: the same corpus everywhere."""
 
 from __future__ import annotations
 
-import os
+import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,12 @@ def test_where_it_lies_does_not_matter(
     assert len(storage.list_files(f"{store}/history")) == 1
 
 
+def _but_size(printed: str) -> str:
+    """Without the bytes of all files: the seal of `pin` holds stamps, and a bucket's are longer."""
+    assert "FAILED" not in printed
+    return re.sub(r"files of [0-9.]+ kB", "files", printed)
+
+
 def test_an_auditor_reads_a_bucket(tiny: Tiny, s3: str, data: str) -> None:
     fsspec.filesystem("s3").put(f"{tiny.store}/", f"{s3}/store/", recursive=True)
     there, here = f"{s3}/store/refs/tiny/1.0.0", str(tiny.ref)
@@ -81,10 +88,10 @@ def test_sources_are_listed_and_locked_there(tiny: Tiny, s3: str, data: str, tmp
     assert len(missing.stderr.splitlines()) == 3
 
 
-def test_a_store_that_fails_one_request_in_eight_seals_the_same(tiny: Tiny) -> None:
+def test_a_store_that_fails_one_request_in_twenty_seals_the_same(tiny: Tiny) -> None:
     """The short form of the soak."""
     line = [sys.executable, str(ROOT / "workflows/soak/stores.py"), "--recipe", str(tiny.recipe)]
-    done = subprocess.run([*line, "--data", str(tiny.data), "--one-in", "8"], capture_output=True, text=True)
+    done = subprocess.run([*line, "--data", str(tiny.data)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert digest_of(done.stdout) == tiny.digest
 
@@ -101,15 +108,17 @@ def test_a_full_disk_stops_a_build_and_the_next_goes_on(tiny: Tiny, tmp_path: Pa
     ]
     line += ["--data", str(tiny.data), "--out", str(tmp_path / "store")]
     largest = max(path.stat().st_size for path in tiny.store.rglob("*") if path.is_file())
-    stopped = 0
     for share in (0.1, 0.5, 0.9):
-        limit = ["prlimit", f"--fsize={int(share * largest)}"]
-        env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "numba")}
-        done = subprocess.run([*limit, *line], capture_output=True, text=True, env=env)
-        assert done.returncode == 2, done.stdout
+        limit = int(share * largest)
+        done = subprocess.run(
+            line,
+            capture_output=True,
+            text=True,
+            preexec_fn=lambda limit=limit: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        )
+        assert done.returncode == 2, done.stdout + done.stderr
         assert done.stderr.splitlines()[-1] == (
             "   do: free some space and start the same command again: what is sealed is kept"
         )
-        stopped += 1
     done = subprocess.run(line, capture_output=True, text=True)
     assert digest_of(done.stdout) == tiny.digest
