@@ -10,11 +10,12 @@ import errno
 import hashlib
 import os
 import posixpath
+import re
 import secrets
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from corpus import object_store
 from corpus.errors import SourceError, StoreError
@@ -85,6 +86,14 @@ def _link(aside: Path, path: Path) -> bool:
     except FileExistsError:
         return False
     return True
+
+
+_ASIDE: Final = re.compile(r"\..+\.\d+-[0-9a-f]{8}")
+
+
+def is_aside(path: str) -> bool:
+    """Whether a file bears no name yet: its writer is at work, or died at it."""
+    return _ASIDE.fullmatch(posixpath.basename(path)) is not None
 
 
 class _Aside:
@@ -190,6 +199,13 @@ def remove(url: str) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def remove_empty(url: str) -> None:
+    """Removes a folder that holds nothing, and those above it that held nothing else; an object store has none."""
+    if is_local(url):
+        with suppress(OSError):
+            os.removedirs(local_path(url))
 
 
 def _unwritable(url: str, error: OSError) -> StoreError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from pipelines.progress import Progress
-from pipelines.stage import Sealed, Stage, find_sealed, seal
+from pipelines.stage import Sealed, Stage, done_tasks, find_sealed, seal
 
 
 class Engine(Protocol):
@@ -40,6 +40,8 @@ class Driver:
             self.reused.append(found)
         else:
             self._progress.start(stage.name, total_bytes)
+            if done := len(done_tasks(stage)):
+                self._progress.resume(done, stage.tasks + stage.partitions)
             try:
                 self._engine.run(stage)
                 found = seal(stage)
