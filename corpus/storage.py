@@ -202,10 +202,11 @@ def remove(url: str) -> None:
 
 
 def remove_empty(url: str) -> None:
-    """Removes a folder that holds nothing, and those above it that held nothing else; an object store has none."""
+    """Removes a folder and those below it where they hold nothing; an object store has no folders."""
     if is_local(url):
-        with suppress(OSError):
-            os.removedirs(local_path(url))
+        for folder, _, _ in os.walk(local_path(url), topdown=False):
+            with suppress(OSError):  # it holds something
+                Path(folder).rmdir()
 
 
 def _unwritable(url: str, error: OSError) -> StoreError:

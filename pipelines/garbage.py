@@ -112,9 +112,8 @@ def remove_garbage(store: str, garbage: Garbage) -> None:
     """
     for url in removals(store, garbage):
         storage.remove(url)
-    for thing in garbage.things:
-        for folder in ("done", "job", "parts", "spill", ""):
-            storage.remove_empty(storage.join(store, thing, folder))
+    for folder in ("attestations", "manifests", "stages"):
+        storage.remove_empty(storage.join(store, folder))
     there = storage.list_sizes(store)
     left = [path for files in garbage.things.values() for path in files if path in there]
     if left:
