@@ -124,8 +124,8 @@ def publish_attestation(store: str, manifest: Manifest, files: Sequence[FileEntr
     return hashlib.sha256(storage.read_bytes(attestation_url(store, digest, "statement.json"))).hexdigest()
 
 
-def load_statement(store: str, digest: str, statement_digest: str) -> dict[str, Any]:
-    """The statement of a manifest, proved by the digest that the history holds of it.
+def load_statement(store: str, digest: str, statement_digest: str = "") -> dict[str, Any]:
+    """The statement of a manifest, proved by the digest that the history holds of it; "" takes it as it stands.
 
     Raises:
         SourceError: It is missing.
@@ -133,7 +133,7 @@ def load_statement(store: str, digest: str, statement_digest: str) -> dict[str, 
     """
     url = attestation_url(store, digest, "statement.json")
     statement_bytes = _read(url)
-    if hashlib.sha256(statement_bytes).hexdigest() != statement_digest:
+    if statement_digest not in ("", hashlib.sha256(statement_bytes).hexdigest()):
         raise _unproved("the statement is not the one the history names", url)
     statement = cast("dict[str, Any]", msgspec.json.decode(statement_bytes))
     if statement["subject"][0]["digest"]["sha256"] != digest:
@@ -141,8 +141,13 @@ def load_statement(store: str, digest: str, statement_digest: str) -> dict[str, 
     return statement
 
 
-def load_index(store: str, digest: str, statement_digest: str) -> IntegrityIndex:
+def load_index(store: str, digest: str, statement_digest: str = "") -> IntegrityIndex:
     """The integrity index of a manifest, proved by the statement, which is proved by the history's digest.
+
+    Args:
+        store: Where they lie.
+        digest: The manifest's.
+        statement_digest: The history's; "" takes the statement as it stands.
 
     Raises:
         SourceError: A file is missing.

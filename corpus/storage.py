@@ -10,11 +10,12 @@ import errno
 import hashlib
 import os
 import posixpath
+import re
 import secrets
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from corpus import object_store
 from corpus.errors import SourceError, StoreError, UnansweredError
@@ -85,6 +86,14 @@ def _link(aside: Path, path: Path) -> bool:
     except FileExistsError:
         return False
     return True
+
+
+_ASIDE: Final = re.compile(r"\..+\.\d+-[0-9a-f]{8}")
+
+
+def is_aside(path: str) -> bool:
+    """Whether a file bears no name yet: its writer is at work, or died at it."""
+    return _ASIDE.fullmatch(posixpath.basename(path)) is not None
 
 
 class _Aside:
@@ -190,6 +199,14 @@ def remove(url: str) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def remove_empty(url: str) -> None:
+    """Removes a folder and those below it where they hold nothing; an object store has no folders."""
+    if is_local(url):
+        for folder, _, _ in os.walk(local_path(url), topdown=False):
+            with suppress(OSError):  # it holds something
+                Path(folder).rmdir()
 
 
 def _unwritable(url: str, error: OSError) -> StoreError:

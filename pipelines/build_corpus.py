@@ -5,6 +5,7 @@
     python pipelines/build_corpus.py --recipe R --data DIR --price-of dataflow-us-central1 --max-cost 500
     python pipelines/build_corpus.py sources --recipe workflows/recipes/sample.toml --data data/sample --pin
     python pipelines/build_corpus.py sources --recipe workflows/recipes/opt.toml --mirror data --rate 10MB
+    python pipelines/build_corpus.py gc --out build --dry-run
 
 Engines and kernels are imported once the arguments are known: --help answers at once.
 """
@@ -41,7 +42,7 @@ PRICES = WORKFLOWS / "costs" / "prices.toml"
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options of both commands."""
+    """The options of a build."""
     top = argparse.ArgumentParser(
         prog="build_corpus.py",
         description="Builds a corpus from a recipe: pins, reads, deduplicates, tokenizes, seals.",
@@ -88,6 +89,18 @@ def sources_parser() -> argparse.ArgumentParser:
     return top
 
 
+def gc_parser() -> argparse.ArgumentParser:
+    """The options of `gc`."""
+    top = argparse.ArgumentParser(
+        prog="build_corpus.py gc",
+        description="Removes what no ref of a store reaches: stages of unfinished builds and of other recipes.",
+    )
+    top.add_argument("--out", default="build", help="the store, a folder or URL (default: build)")
+    top.add_argument("--dry-run", action="store_true", help="remove nothing: say what would go")
+    top.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return top
+
+
 def _common(top: argparse.ArgumentParser) -> None:
     top.add_argument("--recipe", required=True, help="a recipe, for instance workflows/recipes/sample.toml")
     top.add_argument("--data", default="data", help="the folder or URL that holds the raw files (default: data)")
@@ -114,9 +127,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 done, 1 a check failed, 2 the user's mistake, 130 interrupted.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    command = sources if arguments[:1] == ["sources"] else build
-    if command is sources:
-        options = sources_parser().parse_args(arguments[1:])
+    command = {"sources": sources, "gc": collect}.get(arguments[0] if arguments else "", build)
+    if command is not build:
+        options = (sources_parser() if command is sources else gc_parser()).parse_args(arguments[1:])
     else:
         options, others = parser().parse_known_args(arguments)
         options.others = others
@@ -271,6 +284,29 @@ def sources(options: argparse.Namespace) -> None:
         storage.remove(lock)
         storage.publish(lock, encode_pins(recipe, tuple(hashed)))
     print(sources_table(recipe, found, read_pins(lock), lock, catalogue))
+
+
+def collect(options: argparse.Namespace) -> None:
+    """Removes what no ref of a store reaches, and says what; nothing while a build holds the store.
+
+    Raises:
+        TokentrailError: The store is held, or a ref of it is broken.
+    """
+    from corpus import storage
+    from corpus.errors import StoreError
+    from pipelines.garbage import describe, find_garbage, remove_garbage
+    from pipelines.lease import lease
+    from pipelines.progress import megabytes
+
+    if not storage.list_files(options.out):
+        raise StoreError("there is no store", where=options.out, remedy="name one with --out")
+    with lease(options.out):
+        garbage = find_garbage(options.out)
+        print(describe(garbage), flush=True)
+        if not options.dry_run:
+            remove_garbage(options.out, garbage)
+    files, size = garbage.size
+    print(f"{'would remove' if options.dry_run else 'removed'} {files:,} files, {megabytes(size)}")
 
 
 def _mirror(options: argparse.Namespace) -> None:

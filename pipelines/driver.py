@@ -57,6 +57,8 @@ class Driver:
             )
         else:
             self._progress.start(stage.name, total_bytes)
+            if done := len(done_tasks(stage)):
+                self._progress.resume(done, stage.tasks + stage.partitions)
             try:
                 self._engine.run(stage)
                 found = seal(stage)

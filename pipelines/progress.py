@@ -96,6 +96,10 @@ class Progress:
         self._stage = stage
         self._say(f"{stage:<12}  sealed before: not run again", "reused")
 
+    def resume(self, done: int, tasks: int) -> None:
+        """Of the stage's tasks an earlier build did some."""
+        self._say(f"{self._stage:<12}  {done:,} of {tasks:,} tasks done before: goes on with the others")
+
     def abandon(self) -> None:
         """The stage ended in an error."""
         self._stop()

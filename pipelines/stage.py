@@ -232,7 +232,10 @@ def publish_marker(stage: Stage, task: str, output: Output) -> None:
 
 def find_sealed(stage: Stage) -> Sealed | None:
     """The stage's seal when an earlier build left one whose parts are all there, else None."""
-    sealed = load_sealed(stage.folder)
+    try:
+        sealed = load_sealed(stage.folder)
+    except msgspec.DecodeError:  # a disk has lost a piece of it
+        return None
     if sealed is None:
         return None
     there = storage.list_sizes(storage.join(stage.folder, "parts"))
@@ -252,21 +255,21 @@ def seal(stage: Stage) -> Sealed:
     """Seals a stage whose tasks are all done, and clears what was in flight.
 
     Raises:
-        StoreError: A task has no marker: the engine lost it.
+        StoreError: A task has no marker, or its parts are not there; the next build runs it again.
     """
     names = [task_name("map", number) for number in range(stage.tasks)]
     names += [task_name("reduce", number) for number in range(stage.partitions)]
+    there = storage.list_sizes(storage.join(stage.folder, "parts"))
     parts: list[PartFacts] = []
     counts: Counter[str] = Counter()
     cpu_seconds = 0.0
     for name in names:
         marker = read_marker(stage, name)
         if marker is None:
-            raise StoreError(
-                "a task ended without its marker",
-                where=f"{stage.folder}, {name}",
-                remedy="start the same command again: done tasks are kept",
-            )
+            raise _undone("a task ended without its marker", stage, name)
+        if any(there.get(part.name) != part.bytes for part in marker.parts):
+            storage.remove(marker_url(stage, name))
+            raise _undone("a part of a task that was done is gone, or was cut", stage, name)
         parts += marker.parts
         counts.update(marker.counts)
         cpu_seconds += marker.cpu_seconds
@@ -285,6 +288,11 @@ def seal(stage: Stage) -> Sealed:
     for passing in ("done", "spill", "job"):
         storage.remove(storage.join(stage.folder, passing))
     return msgspec.structs.replace(sealed, folder=stage.folder, cpu_seconds=cpu_seconds)
+
+
+def _undone(what: str, stage: Stage, task: str) -> StoreError:
+    remedy = "start the same command again: done tasks are kept"
+    return StoreError(what, where=f"{stage.folder}, {task}", remedy=remedy)
 
 
 def _drop_strays(stage: Stage, sealed: Sealed) -> None:

@@ -23,11 +23,12 @@ from corpus.ledger import balances, check_input, check_source, tally
 from corpus.manifest import Manifest, load_manifest, read_history, read_ref, split_ref
 from corpus.part import blob_digest, logical_digest, read_part
 from corpus.shard import ShardFacts, read_starts, verify_shard
+from pipelines.garbage import find_garbage
 from pipelines.progress import megabytes
 from pipelines.seal import check_placed
 from pipelines.stage import load_sealed
 
-_RESTORE = "restore this file from a copy of the store, or build the corpus again"
+_RESTORE = "restore this file from a copy of the store, or remove it and build the corpus again"
 Say = Callable[[str], None]
 
 
@@ -199,10 +200,7 @@ def _sorted(ids: Sequence[NDArray[np.uint8]]) -> NDArray[np.bytes_]:
 
 
 def strays(ref: str) -> list[str]:
-    """Files of the store that no attestation lists: an unfinished build's, or somebody else's."""
+    """Files of the store that no sealed corpus consists of: an unfinished build's, or somebody else's."""
     store, _, _ = split_ref(ref)
-    known: set[str] = set()
-    for entry in read_history(store):
-        known |= {file.path for file in load_index(store, entry.manifest, entry.statement).files}
-    vouched = ("refs/", "history/", "attestations/", ".lock")
-    return [path for path in storage.list_files(store) if path not in known and not path.startswith(vouched)]
+    garbage = find_garbage(store)
+    return sorted([*garbage.unknown, *(path for files in garbage.things.values() for path in files)])
