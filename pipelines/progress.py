@@ -98,7 +98,9 @@ class Progress:
 
     def resume(self, done: int, tasks: int) -> None:
         """Of the stage's tasks an earlier build did some."""
-        self._say(f"{self._stage:<12}  {done:,} of {tasks:,} tasks done before: goes on with the others")
+        self._say(
+            f"{self._stage:<12}  {done:,} of {tasks:,} tasks done before: goes on with the others", "resumed"
+        )
 
     def abandon(self) -> None:
         """The stage ended in an error."""
