@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
 
@@ -131,12 +130,9 @@ def test_a_stage_whose_files_are_harmed_is_run_again(
     sealed = run(stage, 1)
     harm(Path(stage.folder, name))
     assert find_sealed(stage) is None
-    assert run(stage, 1) == replace_cost(sealed, run(stage, 1))
+    again = run(stage, 1)
+    assert (again.key, again.parts, again.counts) == (sealed.key, sealed.parts, sealed.counts)
     assert (tmp_path / "calls").read_text().splitlines() == 2 * [f"map {number}" for number in range(4)]
-
-
-def replace_cost(sealed: Sealed, other: Sealed) -> Sealed:
-    return msgspec.structs.replace(sealed, cpu_seconds=other.cpu_seconds)
 
 
 @pytest.mark.parametrize("harm", [cut, Path.unlink])
