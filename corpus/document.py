@@ -106,6 +106,11 @@ class Texts:
             return self
         return Texts.from_arrow(self.to_arrow().take(pa.array(rows, pa.int64())))
 
+    def cut(self, first: int, end: int) -> Texts:
+        """The texts from the first up to the end, sharing the bytes."""
+        start, stop = self.offsets[first], self.offsets[end]
+        return Texts(self.data[start:stop], self.offsets[first : end + 1] - start)
+
     def join(self, starts: NDArray[np.int64], separator: bytes) -> Texts:
         """Runs of texts as one text each, a separator between: run i is from starts[i] to the next start."""
         bounds = pa.array(np.append(starts, len(self)), pa.int64())

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpus.errors import StoreError
-from corpus.table import Columns, concat, fixed_key, row_count, take
+from corpus.table import Columns, concat, cut, fixed_key, row_count, take
 from pipelines.spill import pack, unpack
 
 BUDGET_BYTES: Final = 64 << 20  # unpublished: our choice; three times that are held while a run is sorted
@@ -97,8 +97,8 @@ def gathered(tables: Iterable[Columns], by: Sequence[str], size: int = _TABLE_BY
         step = max(1, row_count(whole) * size // waiting)
         cuts = starts[np.searchsorted(starts, np.arange(0, starts[-1] + 1, step))]
         for first, end in itertools.pairwise(np.unique(np.append(cuts, starts[-1])).tolist()):
-            yield take(whole, np.arange(first, end))
-        held = [take(whole, np.arange(starts[-1], row_count(whole)))]
+            yield cut(whole, first, end)
+        held = [cut(whole, int(starts[-1]), row_count(whole))]
         waiting = nbytes(held[0])
     if held:
         yield concat(held)
@@ -107,8 +107,8 @@ def gathered(tables: Iterable[Columns], by: Sequence[str], size: int = _TABLE_BY
 def sliced(table: Columns, size: int) -> Iterator[Columns]:
     """A table as several of about so many bytes, a row at least."""
     rows = row_count(table)
-    pieces = min(rows, -(-nbytes(table) // size))
-    return (take(table, part) for part in np.array_split(np.arange(rows), max(1, pieces)))
+    step = max(1, rows * size // max(1, nbytes(table)))
+    return (cut(table, first, min(first + step, rows)) for first in range(0, rows, step))
 
 
 def nbytes(table: Columns) -> int:
@@ -288,4 +288,4 @@ class _Head:
         rows = range(self._row, row_count(self._table))
         first = self._row
         self._row += bisect_right(rows, bound, key=lambda row: _key(self._table, self._by, row))
-        return take(self._table, np.arange(first, self._row))
+        return cut(self._table, first, self._row)

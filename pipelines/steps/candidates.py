@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from corpus import duplicates
 from corpus.part import read_part
-from corpus.table import Columns, concat, row_count, take
+from corpus.table import Columns, concat, cut, row_count, take
 from pipelines.external_sort import ExternalSort, append, distinct, scratch, sort_rows, starts_of
 from pipelines.stage import Output
 
@@ -156,7 +156,7 @@ def _pair_up(tables: Iterable[Columns], by: tuple[str, ...]) -> Iterator[tuple[N
         yield duplicates.pair_up(whole["node"], starts[: done + 1], large[:done]), take(whole, fresh)
         led = bool(large[-1])
         end = starts[-2] + duplicates.LEADERS if led else starts[-1]
-        kept = take(whole, np.arange(starts[-2], end))
+        kept = cut(whole, int(starts[-2]), int(end))
     if kept and not led:
         bounds = np.array([0, row_count(kept)])
         yield duplicates.pair_up(kept["node"], bounds, np.zeros(1, bool)), take(kept, np.zeros(0, np.int64))
@@ -164,5 +164,5 @@ def _pair_up(tables: Iterable[Columns], by: tuple[str, ...]) -> Iterator[tuple[N
 
 def _cut(table: Columns) -> Iterator[Columns]:
     """A table in pieces of which not too many pairs are made at once."""
-    for first in range(0, row_count(table), _RECORDS_AT_ONCE):
-        yield take(table, np.arange(first, min(first + _RECORDS_AT_ONCE, row_count(table))))
+    rows = row_count(table)
+    return (cut(table, at, min(at + _RECORDS_AT_ONCE, rows)) for at in range(0, rows, _RECORDS_AT_ONCE))

@@ -14,7 +14,7 @@ from corpus.document import DOC_ID_BYTES, Texts, document_id
 from corpus.readers.record import Lines
 from corpus.recipe import Input, Recipe
 from corpus.source import Blob
-from corpus.table import Columns, concat, row_count, take
+from corpus.table import Columns, concat, cut, row_count
 from pipelines.external_sort import gathered, starts_of
 from pipelines.stage import Output
 from pipelines.steps.blocks import BATCH_TEXT_BYTES, BlockWriter
@@ -88,7 +88,7 @@ def in_batches(
                 yield _batch(held, by)
                 held = []
             if end > start:
-                held.append(take(table, np.arange(start, end)))
+                held.append(cut(table, start, end))
     if held:
         yield _batch(held, by)
 
