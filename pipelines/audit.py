@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def verify(options: argparse.Namespace) -> int:
     """Checks everything; prints what holds and what does not."""
     from corpus.manifest import read_ref
-    from pipelines import verify as checks
+    from pipelines.auditing import verifying as checks
 
     ref = options.ref
     store, digest = read_ref(ref)  # a name that is not there is the user's mistake, not a corpus that fails
@@ -105,7 +105,7 @@ def not_signed(store: str, digest: str, key: str) -> list[TokentrailError]:
 
 def trace(options: argparse.Namespace) -> int:
     """Follows one token; fails when the raw records do not prove it."""
-    from pipelines import tracing
+    from pipelines.auditing import tracing
 
     found = tracing.trace(options.ref, options.address, options.data)
     print(tracing.describe(found, options.address))
@@ -114,7 +114,7 @@ def trace(options: argparse.Namespace) -> int:
 
 def explain(options: argparse.Namespace) -> int:
     """Says what became of one document, and of those it lost to."""
-    from pipelines import explaining
+    from pipelines.auditing import explaining
 
     print(explaining.describe(explaining.explain(options.ref, options.document)))
     return 0

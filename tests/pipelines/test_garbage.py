@@ -16,9 +16,9 @@ import pytest
 from conftest import ROOT, Tiny, command
 
 from corpus import storage
+from pipelines.auditing.verifying import verify
 from pipelines.garbage import find_garbage, removals
 from pipelines.lease import lease
-from pipelines.verify import verify
 
 OTHER = ("--set", "seed=3", "--set", "version=1.0.1")
 KEY = "0123456789abcdef" * 2

@@ -23,13 +23,13 @@ from corpus.part import blob_digest, read_part
 from corpus.recipe import Input, Recipe, Source, Text
 from corpus.source import Blob
 from corpus.table import concat
+from pipelines.auditing.tracing import trace
 from pipelines.build import Build
 from pipelines.document_stages import read_hacker_news
 from pipelines.driver import Driver
 from pipelines.engines.local import LocalEngine
 from pipelines.progress import Progress
 from pipelines.steps.blocks import COMMENTS, ROWS, Blocks
-from pipelines.tracing import trace
 
 
 class Found(NamedTuple):

@@ -20,10 +20,10 @@ from corpus.drops import Drop
 from corpus.manifest import load_manifest, read_ref
 from corpus.part import read_part
 from corpus.table import concat, take
-from pipelines.explaining import describe, explain
+from pipelines.auditing.explaining import describe, explain
+from pipelines.auditing.verifying import verify
 from pipelines.external_sort import sort_rows
 from pipelines.steps.duplicates import others_of_each
-from pipelines.verify import verify
 
 Row = tuple[Drop, str, str]  # verdict, id, winner
 

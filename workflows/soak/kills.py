@@ -2,11 +2,12 @@
 
     python workflows/soak/kills.py --recipe workflows/recipes/sample.toml --data data/sample [--kills 60]
 
-On every engine one build is left alone: all must come to one digest. Then builds into fresh stores lose the process
-that drives them, a worker or a scheduler, by SIGKILL, who and when being drawn from the seed. A build whose driver
-is killed, or that gives up, is started again at once on an engine drawn anew, while orphans may still run; until all
-kills are spent and every store is sealed. Exits 1 when a digest differs, `audit.py verify` finds fault with a store, a
-marker or a seal counts a part that is not there whole, or a worker lives 10 seconds after its parent.
+On every engine one build is left alone: all must come to one digest. Then builds into fresh stores lose the
+process that drives them, a worker or a scheduler, by SIGKILL, who and when being drawn from the seed. A build whose
+driver is killed, or that gives up, is started again at once on an engine drawn anew, while orphans may still run;
+until all kills are spent and every store is sealed. Exits 1 when a digest differs, `audit.py verify` finds fault
+with a store, a marker or a seal counts a part that is not there whole, or a worker lives 10 seconds after its
+parent.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the soak kills: a build with the workers it starts, and a Dask cluster of separate processes it may join."""
+"""What the soak kills: a build with the workers it starts, a Dask cluster of separate processes it may join."""
 
 from __future__ import annotations
 
