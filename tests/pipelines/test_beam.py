@@ -223,7 +223,12 @@ def test_a_worker_of_another_fleet_is_refused(tmp_path: Path) -> None:
     ("runner", "flags", "said", "where"),
     [
         (DIRECT, ["--projct", "x"], "neither this program nor Beam knows the option", "--projct x"),
-        (DIRECT, ["--num_workers=many"], "argument --num_workers: invalid int value: 'many'", "--num_workers=many"),
+        (
+            DIRECT,
+            ["--num_workers=many"],
+            "argument --num_workers: invalid int value: 'many'",
+            "--num_workers=many",
+        ),
         ("DataflowRunner", ["--region=europe-west4"], "temp_location", "DataflowRunner"),
     ],
 )
