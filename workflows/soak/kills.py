@@ -66,6 +66,7 @@ class Soak:
         self._seconds: dict[str, float] = {}
         self._digest = ""
         self._orphans: list[psutil.Process] = []
+        self._attempt: Attempt | None = None
         self.tally = Tally()
 
     def leave_alone(self) -> None:
@@ -92,6 +93,11 @@ class Soak:
             self.tally.stores += 1
             self._judge(store)
             print(f"{store.name}: {self.tally.kills.total() - before} kills, then sealed", flush=True)
+
+    def end(self) -> None:
+        """Ends the build that still runs, if this ends before it."""
+        if self._attempt is not None:
+            seconds_until_gone(self._attempt.kill())
 
     def _build(self, store: Path) -> None:
         """Brings one store to its seal, by as many attempts as it takes."""
@@ -122,6 +128,7 @@ class Soak:
         options = ENGINES[engine][0].format(scheduler=self._cluster.address if self._cluster else "")
         line = ["--recipe", self._options.recipe, "--data", self._options.data, "--out", str(store)]
         attempt = Attempt([*line, "--workers", str(self._options.workers), *options.split()], self._work / "log")
+        self._attempt = attempt
         ended = seconds_until_gone(self._orphans)
         self.tally.slowest_orphan = max(self.tally.slowest_orphan, ended)
         if ended > ORPHAN_SECONDS:
@@ -186,11 +193,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         cluster = Cluster(work / "cluster", options.workers) if "cluster" in options.engines else None
+        soak = Soak(options, work, cluster)
         try:
-            soak = Soak(options, work, cluster)
             soak.leave_alone()
             soak.run()
         finally:
+            soak.end()
             if cluster is not None:
                 cluster.end()
     tally = soak.tally
