@@ -3,11 +3,10 @@
     python workflows/soak/kills.py --recipe workflows/recipes/sample.toml --data data/sample [--kills 60]
 
 On every engine one build is left alone: all must come to one digest. Then builds into fresh stores lose the
-process that drives them, a worker or a scheduler, by SIGKILL, who and when being drawn from the seed. A build whose
-driver is killed, or that gives up, is started again at once on an engine drawn anew, while orphans may still run;
-until all kills are spent and every store is sealed. Exits 1 when a digest differs, `audit.py verify` finds fault
-with a store, a marker or a seal counts a part that is not there whole, or a worker lives 10 seconds after its
-parent.
+process that drives them, a worker or a scheduler, by SIGKILL, who and when being drawn from the seed. A build that
+loses its driver, or gives up, is started again at once on an engine drawn anew, while orphans may still run; until
+all kills are spent and every store is sealed. Exits 1 when a digest differs, `audit.py verify` finds fault with a
+store, a marker or a seal counts a part that is not there whole, or a worker lives 10 seconds after its parent.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-from victims import ORPHAN_SECONDS, ROOT, Attempt, Cluster, workers_of
+from victims import ORPHAN_SECONDS, ROOT, Attempt, Cluster, seconds_until_gone, workers_of
 
 # An engine's options, and the library without which it is left out.
 ENGINES = {
@@ -66,6 +65,8 @@ class Soak:
         self._draws = random.Random(options.seed)
         self._seconds: dict[str, float] = {}
         self._digest = ""
+        self._orphans: list[psutil.Process] = []
+        self._attempt: Attempt | None = None
         self.tally = Tally()
 
     def leave_alone(self) -> None:
@@ -93,6 +94,11 @@ class Soak:
             self._judge(store)
             print(f"{store.name}: {self.tally.kills.total() - before} kills, then sealed", flush=True)
 
+    def end(self) -> None:
+        """Ends the build that still runs, if this ends before it."""
+        if self._attempt is not None:
+            seconds_until_gone(self._attempt.kill())
+
     def _build(self, store: Path) -> None:
         """Brings one store to its seal, by as many attempts as it takes."""
         stops, attempt = 0, None
@@ -116,11 +122,19 @@ class Soak:
             self.tally.faults.append(f"{store.name}: sealed as {attempt.said.split()[-1]}")
 
     def _start(self, engine: str, store: Path) -> Attempt:
+        """Starts a build, and then waits for those that the one before has left."""
         if self._cluster is not None:
             self._cluster.heal()
         options = ENGINES[engine][0].format(scheduler=self._cluster.address if self._cluster else "")
         line = ["--recipe", self._options.recipe, "--data", self._options.data, "--out", str(store)]
-        return Attempt([*line, "--workers", str(self._options.workers), *options.split()], self._work / "log")
+        attempt = Attempt([*line, "--workers", str(self._options.workers), *options.split()], self._work / "log")
+        self._attempt = attempt
+        ended = seconds_until_gone(self._orphans)
+        self.tally.slowest_orphan = max(self.tally.slowest_orphan, ended)
+        if ended > ORPHAN_SECONDS:
+            self.tally.faults.append(f"before {engine} a worker lived on for {ORPHAN_SECONDS:g} s")
+        self._orphans = []
+        return attempt
 
     def _kill(self, engine: str, attempt: Attempt) -> None:
         """Kills one of those at work on a build."""
@@ -132,10 +146,7 @@ class Soak:
         )
         self.tally.kills[f"{engine}: {who}"] += 1
         if who == "parent":
-            ended = attempt.kill()
-            self.tally.slowest_orphan = max(self.tally.slowest_orphan, ended)
-            if ended > ORPHAN_SECONDS:
-                self.tally.faults.append(f"{engine}: a worker lived on for {ORPHAN_SECONDS:g} s")
+            self._orphans = attempt.kill()
             return
         with suppress(psutil.NoSuchProcess):
             self._draws.choice(workers if who == "worker" else schedulers).kill()
@@ -182,11 +193,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         cluster = Cluster(work / "cluster", options.workers) if "cluster" in options.engines else None
+        soak = Soak(options, work, cluster)
         try:
-            soak = Soak(options, work, cluster)
             soak.leave_alone()
             soak.run()
         finally:
+            soak.end()
             if cluster is not None:
                 cluster.end()
     tally = soak.tally

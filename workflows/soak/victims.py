@@ -1,4 +1,4 @@
-"""What the soak kills: a build with the workers it starts, a Dask cluster of separate processes it may join."""
+"""What the soak kills: a build with the workers it starts, and a Dask cluster of separate processes it joins."""
 
 from __future__ import annotations
 
@@ -50,25 +50,26 @@ class Attempt:
             return True
         return False
 
-    def family(self) -> list[psutil.Process]:
-        """All that it has started and that still runs."""
+    def kill(self) -> list[psutil.Process]:
+        """SIGKILL, to it alone; gives all that it had started."""
+        family: list[psutil.Process] = []
         with suppress(psutil.NoSuchProcess):
-            return psutil.Process(self.process.pid).children(recursive=True)
-        return []
-
-    def kill(self) -> float:
-        """SIGKILL, to it alone; gives the seconds until none of its family is left, infinite where one stays."""
-        family = self.family()
+            family = psutil.Process(self.process.pid).children(recursive=True)
         self.process.kill()
         self.process.wait()
-        since = time.monotonic()
-        _, alive = psutil.wait_procs(family, timeout=ORPHAN_SECONDS)
-        return time.monotonic() - since if not [one for one in alive if _runs(one)] else float("inf")
+        return family
 
     @property
     def said(self) -> str:
         """What it has written."""
         return self._log.read_text(errors="replace")
+
+
+def seconds_until_gone(processes: Sequence[psutil.Process]) -> float:
+    """How long it takes until none of them runs; infinite where one is still there when its time is up."""
+    since = time.monotonic()
+    _, alive = psutil.wait_procs(processes, timeout=ORPHAN_SECONDS)
+    return float("inf") if any(map(_runs, alive)) else time.monotonic() - since
 
 
 def _runs(process: psutil.Process) -> bool:
