@@ -29,6 +29,7 @@ from pipelines.task import Tick, run_map, run_reduce, undone
 
 PATIENCE_SECONDS = 120.0  # unpublished: our choice; how long a build waits for a first worker, or another one
 CONNECT_SECONDS = 30.0  # distributed's own, comm.timeouts.connect: to find a scheduler, or to find it again
+_RESTART_SECONDS = 15.0  # unpublished: our choice; what a nanny is given to start a worker anew
 _LOOK_SECONDS = 2.0  # unpublished: our choice; how often it looks whether anybody is left
 # Of a cluster of our own. What is ours to decide of another one stands in the launch files.
 _CLUSTER = {
@@ -114,8 +115,9 @@ class DaskEngine:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            address = self._scheduler or stack.enter_context(_own_cluster(self._workers))
-            self._client = stack.enter_context(_connect(address))
+            if self._scheduler is None:
+                self._cluster = stack.enter_context(_own_cluster(self._workers))
+            self._client = stack.enter_context(_connect(self._scheduler or self._cluster.scheduler_address))
             self._client.subscribe_topic(self._name, lambda event: self._on_tick(*event[1]))
             _check_cluster(self._client)
             self._stack = stack.pop_all()
@@ -202,6 +204,12 @@ class DaskEngine:
         waited = now - (self._missing_since or now)
         if self._client.status == "closed" or waited > PATIENCE_SECONDS:
             raise _nobody_left(self._client)
+        if self._scheduler is None and waited > _RESTART_SECONDS:
+            # A nanny starts no worker anew that died before the nanny had heard from it: others are started.
+            self._cluster.scale(0)
+            self._cluster.scale(self._workers)
+            _await_worker(self._client)
+            self._missing_since = None
         return bool(found)
 
 
@@ -238,10 +246,7 @@ def _check_cluster(client: Client) -> None:
     Raises:
         EngineError: So it is, or there is no worker.
     """
-    try:
-        client.wait_for_workers(1, timeout=PATIENCE_SECONDS)
-    except TimeoutError as error:
-        raise _nobody_left(client) from error
+    _await_worker(client)
     try:
         scheduler = client.run_on_scheduler(versions)
     except Exception as error:  # whatever its import of our code raises
@@ -256,9 +261,16 @@ def _check_cluster(client: Client) -> None:
         check_worker(address, facts, versions())
 
 
+def _await_worker(client: Client) -> None:
+    try:
+        client.wait_for_workers(1, timeout=PATIENCE_SECONDS)
+    except TimeoutError as error:
+        raise _nobody_left(client) from error
+
+
 @contextmanager
-def _own_cluster(workers: int) -> Iterator[str]:
-    """A cluster of processes on this machine, with one thread each and no dashboard; gives its address."""
+def _own_cluster(workers: int) -> Iterator[LocalCluster]:
+    """A cluster of processes on this machine, with one thread each and no dashboard."""
     with (
         dask.config.set(_CLUSTER),
         LocalCluster(
@@ -268,10 +280,10 @@ def _own_cluster(workers: int) -> Iterator[str]:
             memory_limit=None,  # of its own data Dask holds none; the system judges what a task takes
             dashboard_address="127.0.0.1:0",  # of any builds on a machine, none minds the others' ports
             scheduler_kwargs={"dashboard": False},
-            silence_logs="ERROR",
+            silence_logs="CRITICAL",  # a death is ours to report
         ) as cluster,
     ):
-        yield cluster.scheduler_address
+        yield cluster
 
 
 @contextmanager
