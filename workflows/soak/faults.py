@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from results import machine, table, write_section
 
 from corpus.manifest import split_ref
-from pipelines.auditing.verifying import verify
 from pipelines.lease import LOCK_NAME
+from pipelines.auditing.verifying import verify
 
 Fault = Callable[[random.Random, Path, Path], None]
 
@@ -82,8 +82,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         copy = Path(folder) / "store"
         shutil.copytree(store, copy)
-        (copy / LOCK_NAME).unlink(missing_ok=True)  # says who builds, and nothing of what was built
-        files = sorted(path for path in copy.rglob("*") if path.is_file() and path.stat().st_size)
+        # The lock says who holds the store and nothing of a corpus.
+        files = sorted(
+            path for path in copy.rglob("*") if path.is_file() and path.stat().st_size and path.name != LOCK_NAME
+        )
         while sum(planted.values()) < chosen.faults:
             kind = list(FAULTS)[draw.randrange(len(FAULTS))]
             path, other = files[draw.randrange(len(files))], files[draw.randrange(len(files))]
