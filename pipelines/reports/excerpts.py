@@ -46,9 +46,7 @@ def texts(blocks: Blocks, wanted: Iterable[Address]) -> dict[Address, bytes]:
     return found
 
 
-def records(
-    manifest: Manifest, data: str, wanted: Iterable[tuple[int, int]]
-) -> Mapping[tuple[int, int], bytes]:  # fmt: skip
+def records(manifest: Manifest, data: str, wanted: Iterable[tuple[int, int]]) -> Mapping[tuple[int, int], bytes]:
     """Raw records by (file, record), each file read once from its start up to the last that is wanted."""
     by_file: defaultdict[int, set[int]] = defaultdict(set)
     for blob, record in wanted:
