@@ -124,33 +124,49 @@ def publish_attestation(store: str, manifest: Manifest, files: Sequence[FileEntr
     return hashlib.sha256(storage.read_bytes(attestation_url(store, digest, "statement.json"))).hexdigest()
 
 
-def load_index(store: str, digest: str, statement_digest: str) -> IntegrityIndex:
+def load_statement(store: str, digest: str, statement_digest: str = "") -> dict[str, Any]:
+    """The statement of a manifest, proved by the digest that the history holds of it; "" takes it as it stands.
+
+    Raises:
+        SourceError: It is missing.
+        IntegrityError: It does not match that digest, or speaks of another corpus.
+    """
+    url = attestation_url(store, digest, "statement.json")
+    statement_bytes = _read(url)
+    if statement_digest not in ("", hashlib.sha256(statement_bytes).hexdigest()):
+        raise _unproved("the statement is not the one the history names", url)
+    statement = cast("dict[str, Any]", msgspec.json.decode(statement_bytes))
+    if statement["subject"][0]["digest"]["sha256"] != digest:
+        raise _unproved("the statement speaks of another corpus", url)
+    return statement
+
+
+def load_index(store: str, digest: str, statement_digest: str = "") -> IntegrityIndex:
     """The integrity index of a manifest, proved by the statement, which is proved by the history's digest.
+
+    Args:
+        store: Where they lie.
+        digest: The manifest's.
+        statement_digest: The history's; "" takes the statement as it stands.
 
     Raises:
         SourceError: A file is missing.
         IntegrityError: One does not match the digest that vouches for it, or speaks of another corpus.
     """
-    url = attestation_url(store, digest, "statement.json")
-    try:
-        statement_bytes = storage.read_bytes(url)
-        index_bytes = storage.read_bytes(attestation_url(store, digest, "integrity.json"))
-    except FileNotFoundError as error:
-        raise SourceError(
-            "the attestation is missing", where=str(error.filename or url), remedy="copy the whole store"
-        ) from error
-    if hashlib.sha256(statement_bytes).hexdigest() != statement_digest:
-        raise _unproved("the statement is not the one the history names", url)
-    statement = cast("dict[str, Any]", msgspec.json.decode(statement_bytes))
-    if statement["subject"][0]["digest"]["sha256"] != digest:
-        raise _unproved("the statement speaks of another corpus", url)
+    statement = load_statement(store, digest, statement_digest)
+    url = attestation_url(store, digest, "integrity.json")
+    index_bytes = _read(url)
     vouched = statement["predicate"]["runDetails"]["byproducts"][0]["digest"]["sha256"]
     if hashlib.sha256(index_bytes).hexdigest() != vouched:
-        raise _unproved(
-            "the integrity index is not the one the statement names",
-            attestation_url(store, digest, "integrity.json"),
-        )
+        raise _unproved("the integrity index is not the one the statement names", url)
     return msgspec.json.decode(index_bytes, type=IntegrityIndex)
+
+
+def _read(url: str) -> bytes:
+    try:
+        return storage.read_bytes(url)
+    except FileNotFoundError as error:
+        raise SourceError("the attestation is missing", where=url, remedy="copy the whole store") from error
 
 
 def _unproved(what: str, where: str) -> IntegrityError:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 DOC_ID_BYTES = 16
@@ -104,3 +105,14 @@ class Texts:
         if np.array_equal(rows, np.arange(len(self))):
             return self
         return Texts.from_arrow(self.to_arrow().take(pa.array(rows, pa.int64())))
+
+    def cut(self, first: int, end: int) -> Texts:
+        """The texts from the first up to the end, sharing the bytes."""
+        start, stop = self.offsets[first], self.offsets[end]
+        return Texts(self.data[start:stop], self.offsets[first : end + 1] - start)
+
+    def join(self, starts: NDArray[np.int64], separator: bytes) -> Texts:
+        """Runs of texts as one text each, a separator between: run i is from starts[i] to the next start."""
+        bounds = pa.array(np.append(starts, len(self)), pa.int64())
+        runs = pa.LargeListArray.from_arrays(bounds, self.to_arrow())
+        return Texts.from_arrow(pc.binary_join(runs, pa.scalar(separator, pa.large_binary())))

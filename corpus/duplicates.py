@@ -1,6 +1,6 @@
 """From keys to verdicts: which documents to compare, and which of them are dropped for which.
 
-    band records -> exchange by key -> `candidate_pairs` -> both texts fetched, Jaccard counted exactly
+    band records -> exchange by key -> `pair_up` -> both texts fetched, Jaccard counted exactly
     -> `reaches` -> `resolve` over all pairs that reached the threshold
 
 Documents are numbered by rank: node 0 is the one to keep above all others (the recipe's source order, then the
@@ -62,21 +62,6 @@ class Policy(StrEnum):
 
 
 @dataclass(frozen=True, eq=False)
-class CandidatePairs:
-    """Pairs of documents to compare.
-
-    Attributes:
-        better: int64[k], the better-ranked node; pairs are distinct and ascend by (better, worse).
-        worse: int64[k].
-        in_large_buckets: Records that lay in buckets too large for all their pairs.
-    """
-
-    better: NDArray[np.int64]
-    worse: NDArray[np.int64]
-    in_large_buckets: int
-
-
-@dataclass(frozen=True, eq=False)
 class Verdicts:
     """Who is dropped, for whom, and on what evidence.
 
@@ -96,34 +81,24 @@ class Verdicts:
     pair: NDArray[np.int64]
 
 
-def candidate_pairs(
-    key: NDArray[np.uint64], node: NDArray[np.int64], refine: NDArray[np.uint32]
-) -> CandidatePairs:
-    """The pairs to compare among the records of one partition.
-
-    Neither the order of the records nor one that comes twice changes the answer. A key's records must all be here.
+def pair_up(member: NDArray[np.uint64], starts: NDArray[np.int64], large: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    """The pairs of each bucket, packed: all of them, or of a large one those with its leaders.
 
     Args:
-        key: uint64[m].
-        node: int64[m], the document's rank; fewer than 2**32 different ones.
-        refine: uint32[m, r], the further keys of the document.
+        member: uint64[starts[-1]] or more, the nodes of bucket after bucket, each bucket's in rank order.
+        starts: int64[n + 1], where each bucket begins.
+        large: bool[n], whether a bucket is led.
     """
-    nodes, member = np.unique(node, return_inverse=True)
-    order = np.lexsort((member, key))
-    key, member = key[order], member[order]
-    fresh = _differs(key, member)
-    key, member, refine = key[fresh], member[fresh], refine[order][fresh]
-    starts = _starts(key)
-    pairs = [_pair_up(member, starts)]
     sizes = np.diff(starts)
-    large = np.repeat(sizes > EXHAUSTIVE, sizes)
-    bucket, member, refine = np.repeat(np.arange(len(sizes)), sizes)[large], member[large], refine[large]
-    for column in refine.T:
-        order = np.lexsort((member, column, bucket))
-        pairs.append(_pair_up(member[order], _starts(bucket[order], column[order])))
-    packed = np.sort(np.concatenate(pairs))
-    packed = packed[_differs(packed)]
-    return CandidatePairs(nodes[packed >> _HIGH], nodes[packed & _LOW], len(member))
+    led = np.where(large, np.minimum(LEADERS, sizes), sizes)
+    packed = np.empty(int((led * sizes - led * (led + 1) // 2).sum()), np.uint64)
+    _write_pairs(member, starts, led, packed)
+    return packed
+
+
+def unpack(packed: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The better and the worse ranked nodes of packed pairs, which sort by the better, then the worse."""
+    return (packed >> _HIGH).astype(np.int64), (packed & _LOW).astype(np.int64)
 
 
 def reaches(shared: NDArray[np.int64], union: NDArray[np.int64], threshold_percent: int) -> NDArray[np.bool_]:
@@ -157,45 +132,43 @@ def resolve(better: NDArray[np.int64], worse: NDArray[np.int64], policy: Policy)
     high, low = member[: len(better)], member[len(better) :]
     if policy is Policy.DIRECT:
         order = np.argsort(_pack(low, high))
-        via, pair = np.full(len(nodes), -1), np.full(len(nodes), -1)
-        _drop_in_rank_order(high[order], low[order], order, via, pair)
-        winner = via
-    else:
-        source, target = np.concatenate([high, low]), np.concatenate([low, high])
-        order = np.argsort(_pack(source, target))
-        starts = np.searchsorted(source[order], np.arange(len(nodes) + 1))
-        winner, via, edge = (np.full(len(nodes), -1) for _ in range(3))
-        _drop_by_component(starts, target[order], winner, via, edge)
-        pair = order[edge] % max(len(better), 1)
+        pair = order[RankOrder(len(nodes)).drops(high[order], low[order])]
+        return Verdicts(worse[pair], better[pair], better[pair], pair)
+    source, target = np.concatenate([high, low]), np.concatenate([low, high])
+    order = np.argsort(_pack(source, target))
+    starts = np.searchsorted(source[order], np.arange(len(nodes) + 1))
+    winner, via, edge = (np.full(len(nodes), -1) for _ in range(3))
+    _drop_by_component(starts, target[order], winner, via, edge)
     losers = np.flatnonzero(via >= 0)
-    return Verdicts(nodes[losers], nodes[winner[losers]], nodes[via[losers]], pair[losers])
+    pair = order[edge[losers]] % max(len(better), 1)
+    return Verdicts(nodes[losers], nodes[winner[losers]], nodes[via[losers]], pair)
+
+
+class RankOrder:
+    """`Policy.DIRECT` over pairs that come piece by piece; holds a byte a node.
+
+    Args:
+        nodes: How many there are.
+    """
+
+    def __init__(self, nodes: int) -> None:
+        self._dropped = np.zeros(nodes, bool)
+
+    def drops(self, better: NDArray[np.int64], worse: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """bool[k], which of the next pairs drop their worse node: for each that is dropped, its first one.
+
+        Args:
+            better: int64[k], the better-ranked node of each pair.
+            worse: int64[k], the worse-ranked one; pairs ascend by (worse, better), from piece to piece too.
+        """
+        drops = np.zeros(len(better), bool)
+        _drop_in_rank_order(better, worse, self._dropped, drops)
+        return drops
 
 
 def _pack(high: NDArray[np.int64], low: NDArray[np.int64]) -> NDArray[np.uint64]:
     """Two numbers below 2**32 as one that sorts as they do."""
     return (high.astype(np.uint64) << _HIGH) | low.astype(np.uint64)
-
-
-def _differs(*columns: NDArray[np.generic]) -> NDArray[np.bool_]:
-    """Where a row of sorted columns differs from the row before; true at the first."""
-    fresh = np.ones(len(columns[0]), bool)
-    if len(fresh):
-        fresh[1:] = np.logical_or.reduce([column[1:] != column[:-1] for column in columns])
-    return fresh
-
-
-def _starts(*columns: NDArray[np.generic]) -> NDArray[np.int64]:
-    """Where each run of equal rows of sorted columns starts, and after them all the number of rows."""
-    return np.append(np.flatnonzero(_differs(*columns)), len(columns[0]))
-
-
-def _pair_up(member: NDArray[np.int64], starts: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """The packed pairs of each bucket, whose members are in rank order: all of them, or those with its leaders."""
-    sizes = np.diff(starts)
-    led = np.where(sizes > EXHAUSTIVE, LEADERS, sizes)
-    packed = np.empty(int((led * sizes - led * (led + 1) // 2).sum()), np.uint64)
-    _write_pairs(member.astype(np.uint64), starts, led, packed)
-    return packed
 
 
 @njit(cache=True, nogil=True)
@@ -211,11 +184,11 @@ def _write_pairs(member, starts, led, packed):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _drop_in_rank_order(high, low, order, via, pair):  # type: ignore[no-untyped-def]
+def _drop_in_rank_order(high, low, dropped, drops):  # type: ignore[no-untyped-def]
     """Drops each node for its first kept neighbour; pairs ascend by (low, high), so that every high is decided."""
     for i in range(len(high)):
-        if via[low[i]] < 0 and via[high[i]] < 0:
-            via[low[i]], pair[low[i]] = high[i], order[i]
+        if not dropped[low[i]] and not dropped[high[i]]:
+            dropped[low[i]] = drops[i] = True
 
 
 @njit(cache=True, nogil=True)

@@ -3,10 +3,12 @@
     TokentrailError
     ├── RecipeError            the recipe or the command line is wrong                     exit 2
     ├── SourceError            an input is missing, unreadable, or not what was pinned     exit 2
-    │   └── DamagedContainerError   a compressed file is truncated or corrupt                   exit 2
+    │   ├── DamagedContainerError   a compressed file is truncated or corrupt                   exit 2
+    │   └── UnansweredError         a store gave up; asked again later it may give the input    exit 2
     ├── FetchError             a file cannot be fetched, or is not what it should be       exit 1
     ├── StoreError             the store cannot be written, or another build holds it      exit 2
     ├── EngineError            workers died, differ, or cannot be reached                  exit 2
+    ├── BudgetError            a build would cost more than its runner allows              exit 1
     └── IntegrityError         sealed bytes, counts or laws do not hold                    exit 1
 
 An error says what happened, where, and what to do, in three short lines. A damaged *record* is never an
@@ -57,6 +59,10 @@ class DamagedContainerError(SourceError):
     """A compressed file ends early or does not decode; carries the offset reached in its `where`."""
 
 
+class UnansweredError(SourceError):
+    """A store did not give an input, and may give it when it is asked again: it was out of reach, or gave up."""
+
+
 class FetchError(TokentrailError):
     """A public file cannot be fetched, or what came differs from its pin."""
 
@@ -71,6 +77,10 @@ class EngineError(TokentrailError):
     """The engine's workers died, differ from each other, or cannot be reached."""
 
     exit_code = 2
+
+
+class BudgetError(TokentrailError):
+    """A build would cost more than its runner allows, or nobody knows what it would cost."""
 
 
 class IntegrityError(TokentrailError):

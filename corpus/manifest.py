@@ -245,7 +245,8 @@ def read_history(store: str) -> list[Entry]:
     """
     folder = storage.join(store, "history")
     entries: list[Entry] = []
-    for number, name in enumerate(storage.list_files(folder), start=1):
+    names = [name for name in storage.list_files(folder) if not storage.is_aside(name)]
+    for number, name in enumerate(names, start=1):
         url = storage.join(folder, name)
         try:
             entry = msgspec.json.decode(storage.read_bytes(url), type=Entry)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from corpus import storage
 from corpus.errors import SourceError
@@ -43,10 +44,9 @@ class Placed(msgspec.Struct, frozen=True):
     text_bytes: int
 
 
-def placement_columns(columns: Columns, tokens: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Columns:
-    """The placement of documents that stand in this order, of so many tokens each."""
-    first = np.zeros(len(tokens), np.int64)
-    np.cumsum(tokens[:-1], out=first[1:])
+def placement_columns(columns: Columns, tokens: NDArray[np.int64], start: int) -> Columns:
+    """The placement of documents that stand in this order from a token on, of so many tokens each."""
+    first = start + np.cumsum(tokens) - tokens
     kept = ("doc_id", "block", "row", "blob", "record", "offset", "raw_bytes", "text_bytes")
     return {"first_token": first, "tokens": tokens, **{name: columns[name] for name in kept}}
 

@@ -21,16 +21,15 @@ import hashlib
 import mmap
 import os
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from corpus.errors import IntegrityError, StoreError
-from corpus.storage import NewFile, local_path
+from corpus.storage import NewFile, is_local, local_path, open_input
 from corpus.tokenizer import Tokens
 
 _HEADER: Final = struct.Struct("<9sQBQQ")
@@ -42,7 +41,6 @@ _FIELDS: Final = (("magic", 0), ("version", 9), ("type of an id", 17), ("sequenc
 _ID_BYTES: Final = 2
 _LENGTH_LIMIT: Final = 2**31 - 1
 _READ_BYTES: Final = 1 << 20
-_PIECE_TOKENS: Final = 1 << 22  # unpublished: our choice; 8 MiB of ids are gathered at once
 
 
 @dataclass(frozen=True)
@@ -111,41 +109,6 @@ def write_shard(stem: str, batches: Iterable[Tokens]) -> ShardFacts:
     )
 
 
-def in_order(batches: Sequence[Tokens], order: NDArray[np.int64]) -> Iterator[Tokens]:
-    """The documents of all batches in a new order, piece by piece: nothing but a piece is ever held twice.
-
-    Args:
-        batches: n documents in all, numbered through from the first batch on.
-        order: int64[m], the documents' numbers.
-    """
-    firsts = np.cumsum([0, *map(len, batches)])
-    batch = np.searchsorted(firsts, order, "right") - 1
-    row = order - firsts[batch]
-    lengths = np.concatenate([np.zeros(0, np.int64), *(tokens.lengths for tokens in batches)])[order]
-    piece = (np.cumsum(lengths) - lengths) // _PIECE_TOKENS  # by where a document begins
-    for rows in np.split(np.arange(len(order)), np.flatnonzero(np.diff(piece)) + 1):
-        offsets = np.concatenate([[0], np.cumsum(lengths[rows])])
-        ids = np.empty(offsets[-1], np.uint16)
-        for number in np.unique(batch[rows]).tolist():
-            mine = np.flatnonzero(batch[rows] == number)
-            _copy(batches[number].ids, batches[number].offsets, row[rows[mine]], ids, offsets[mine])
-        yield Tokens(ids, offsets)
-
-
-@njit(cache=True, nogil=True)
-def _copy(
-    ids: NDArray[np.uint16],
-    offsets: NDArray[np.int64],
-    rows: NDArray[np.int64],
-    out: NDArray[np.uint16],
-    starts: NDArray[np.int64],
-) -> None:
-    """Copies documents of a batch to where they start."""
-    for i in range(len(rows)):
-        first, end = offsets[rows[i]], offsets[rows[i] + 1]
-        out[starts[i] : starts[i] + end - first] = ids[first:end]
-
-
 def _index(lengths: NDArray[np.int32]) -> Iterator[NDArray[Any]]:
     count = len(lengths)
     header = _HEADER.pack(_MAGIC, _VERSION, _UINT16, count, count + 1)
@@ -158,7 +121,7 @@ def _index(lengths: NDArray[np.int32]) -> Iterator[NDArray[Any]]:
 
 @dataclass(frozen=True, eq=False)
 class Shard:
-    """A shard of this machine, mapped into memory and read only where it is asked for.
+    """A shard, mapped into memory and read only where it is asked for; out of an object store it is held whole.
 
     Attributes:
         tokens: uint16[tokens], all ids, read-only.
@@ -174,8 +137,12 @@ class Shard:
 
         Raises:
             IntegrityError: A file is missing, or a number in the index does not hold; says at which byte.
+            SourceError: An object store does not give it.
         """
-        idx, ids = _map(f"{stem}.idx"), _map(f"{stem}.bin")
+        return cls._of(stem, _map(f"{stem}.idx"), _map(f"{stem}.bin"))
+
+    @classmethod
+    def _of(cls, stem: str, idx: NDArray[np.uint8], ids: NDArray[np.uint8]) -> Shard:
         starts = _read_index(idx, f"{stem}.idx")
         if len(ids) != starts[-1] * _ID_BYTES:
             raise _broken(
@@ -207,28 +174,60 @@ class Shard:
         return int(np.searchsorted(self.starts, token, side="right")) - 1
 
 
-def verify_shard(stem: str, facts: ShardFacts) -> None:
-    """Reads a shard to its last byte and holds it to what the manifest says of it.
+def verify_shard(stem: str, facts: ShardFacts) -> Shard:
+    """Reads a shard to its last byte, once, and holds it to what the manifest says of it.
 
     Raises:
         IntegrityError: A byte, a count or a number of the index is not what it was.
+        SourceError: An object store does not give it.
     """
-    for suffix, expected in ((".bin", facts.bin_sha256), (".idx", facts.idx_sha256)):
-        digest = hashlib.sha256()
+    files = []
+    for suffix, expected in ((".idx", facts.idx_sha256), (".bin", facts.bin_sha256)):
         mapped = _map(stem + suffix)
+        digest = hashlib.sha256()
         for start in range(0, len(mapped), _READ_BYTES):
             digest.update(mapped[start : start + _READ_BYTES].data)
         if digest.hexdigest() != expected:
             raise _broken(stem + suffix, None, f"its sha256 is {digest.hexdigest()}, not {expected}")
-    shard = Shard.open(stem)
+        files.append(mapped)
+    shard = Shard._of(stem, *files)
     found = (len(shard), len(shard.tokens), shard.tokens.nbytes)
     if found != (facts.documents, facts.tokens, facts.bin_bytes):
         raise _broken(
             stem, None, f"it holds {found[0]:,} documents and {found[1]:,} tokens, not what its facts say"
         )
+    return shard
+
+
+def read_starts(stem: str) -> NDArray[np.int64]:
+    """int64[n + 1], the token each document starts at, and the end of the last: from the index alone.
+
+    Raises:
+        IntegrityError: The file is missing, or a number in it does not hold; says at which byte.
+        SourceError: An object store does not give it.
+    """
+    return _read_index(_map(f"{stem}.idx"), f"{stem}.idx")
+
+
+def read_tokens(stem: str, first: int, end: int) -> NDArray[np.uint16]:
+    """uint16[end - first], the ids from one position to another, and no more of the shard than that.
+
+    Raises:
+        IntegrityError: The shard ends before.
+        SourceError: It is missing, or an object store does not give it.
+    """
+    with open_input(f"{stem}.bin") as file:
+        file.seek(first * _ID_BYTES)
+        ids = np.frombuffer(file.read((end - first) * _ID_BYTES), np.uint8)
+    if len(ids) != (end - first) * _ID_BYTES:
+        raise _broken(f"{stem}.bin", first * _ID_BYTES + len(ids), f"the file ends before token {end - 1:,}")
+    return ids.view("<u2")
 
 
 def _map(path: str) -> NDArray[np.uint8]:
+    if not is_local(path):
+        with open_input(path) as file:
+            return np.frombuffer(file.read(), np.uint8)
     try:
         with open(local_path(path), "rb") as file:
             if os.fstat(file.fileno()).st_size == 0:

@@ -1,7 +1,7 @@
 """Open and publish, wherever the bytes lie: a path, file://, gs:// or s3://.
 
-The one seam to fsspec. Publishing is atomic and never overwrites: a reader sees the whole file or none, and of
-two writers of one name the first wins.
+Publishing is atomic and never overwrites: a reader sees the whole file or none, and of two writers of one name the
+first wins. What lies beyond this machine is `object_store.py`'s: conditional create and nothing renamed.
 """
 
 from __future__ import annotations
@@ -10,16 +10,15 @@ import errno
 import hashlib
 import os
 import posixpath
+import re
 import secrets
 import shutil
-import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Final
 
-import fsspec
-
-from corpus.errors import SourceError, StoreError
+from corpus import object_store
+from corpus.errors import SourceError, StoreError, UnansweredError
 
 
 def is_local(url: str) -> bool:
@@ -38,34 +37,32 @@ def join(root: str, *names: str) -> str:
 
 
 def open_input(url: str) -> IO[bytes]:
-    """Opens an input for reading.
+    """Opens an input for reading; of an object, ranges are fetched as they are read.
 
     Raises:
         SourceError: It is missing or may not be read.
     """
     try:
-        if is_local(url):
-            return open(local_path(url), "rb")
-        return cast("IO[bytes]", fsspec.open(url, "rb").open())
+        return open(local_path(url), "rb") if is_local(url) else object_store.open_object(url)
     except OSError as error:
-        raise SourceError(
-            f"cannot open the file: {error.strerror or error}",
-            where=url,
-            remedy="check that the file is there and readable, and that --data names its folder",
-        ) from error
+        raise _unreadable("cannot open the file", url, error) from error
 
 
 def publish(url: str, data: bytes) -> bool:
     """Writes a new file whole, and says whether it was this call that created it.
 
     The bytes are on disk before the name is: written aside, synced, then linked to the name, which fails when
-    the name exists. Nothing is ever overwritten.
+    the name exists. An object is created on the condition that there is none; where one is that has the same
+    bytes, it counts as this call's, for an answer may be lost. Nothing is ever overwritten.
 
     Raises:
-        StoreError: The disk is full or the folder cannot be written.
+        StoreError: The disk is full, or the folder or bucket cannot be written.
     """
     if not is_local(url):
-        return _publish_remote(url, data)
+        try:
+            return object_store.create(url, data)
+        except OSError as error:
+            raise _unwritable(url, error) from error
     path = local_path(url)
     aside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
     try:
@@ -91,15 +88,36 @@ def _link(aside: Path, path: Path) -> bool:
     return True
 
 
-def _publish_remote(url: str, data: bytes) -> bool:
-    filesystem, path = fsspec.core.url_to_fs(url)
-    try:
-        filesystem.pipe_file(path, data, mode="create")
-    except FileExistsError:
-        return False
-    except OSError as error:
-        raise _unwritable(url, error) from error
-    return True
+_ASIDE: Final = re.compile(r"\..+\.\d+-[0-9a-f]{8}")
+
+
+def is_aside(path: str) -> bool:
+    """Whether a file bears no name yet: its writer is at work, or died at it."""
+    return _ASIDE.fullmatch(posixpath.basename(path)) is not None
+
+
+class _Aside:
+    """A file of this machine being written beside its name."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._aside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
+        self._file = open(self._aside, "xb")  # noqa: SIM115 (published or discarded by name)
+
+    def write(self, data: memoryview) -> None:
+        self._file.write(data)
+
+    def publish(self) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._aside.replace(self._path)
+
+    def discard(self) -> None:
+        with suppress(OSError):  # what a full disk did not take it does not take now
+            self._file.close()
+        self._aside.unlink(missing_ok=True)
 
 
 class NewFile:
@@ -114,14 +132,9 @@ class NewFile:
     def __init__(self, url: str) -> None:
         self.url, self.size = url, 0
         self._digest = hashlib.sha256()
+        self._file: _Aside | object_store.Upload
         try:
-            if is_local(url):
-                path = local_path(url)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                self._aside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
-            else:
-                self._aside = Path(tempfile.mkdtemp(prefix="tokentrail-")) / "aside"
-            self._file = open(self._aside, "xb")  # noqa: SIM115 (published or discarded by name)
+            self._file = _Aside(local_path(url)) if is_local(url) else object_store.Upload(url)
         except OSError as error:
             raise _unwritable(url, error) from error
 
@@ -140,8 +153,7 @@ class NewFile:
         return len(view)
 
     def flush(self) -> None:
-        """Hands the bytes to the system."""
-        self._file.flush()
+        """Does nothing: bytes count once they are published."""
 
     def close(self) -> None:
         """Does nothing: a file is published or discarded, by name."""
@@ -161,42 +173,57 @@ class NewFile:
             StoreError: The disk is full or the folder cannot be written.
         """
         try:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-            if is_local(self.url):
-                self._aside.replace(local_path(self.url))
-            else:
-                filesystem, path = fsspec.core.url_to_fs(self.url)
-                filesystem.put_file(str(self._aside), path)
+            self._file.publish()
         except OSError as error:
             raise _unwritable(self.url, error) from error
 
     def discard(self) -> None:
         """Forgets what was not published; harmless after `publish`."""
-        self._file.close()
-        self._aside.unlink(missing_ok=True)
+        self._file.discard()
 
 
 def remove(url: str) -> None:
-    """Removes a file, or a folder and all below it; an absent one is no error."""
-    if is_local(url):
-        path = local_path(url)
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+    """Removes a file, or a folder and all below it; an absent one is no error.
+
+    Raises:
+        StoreError: An object store does not let it go.
+    """
+    if not is_local(url):
+        try:
+            object_store.remove(url)
+        except OSError as error:
+            raise _unwritable(url, error) from error
         return
-    filesystem, path = fsspec.core.url_to_fs(url)
-    if filesystem.exists(path):
-        filesystem.rm(path, recursive=True)
+    path = local_path(url)
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def remove_empty(url: str) -> None:
+    """Removes a folder and those below it where they hold nothing; an object store has no folders."""
+    if is_local(url):
+        for folder, _, _ in os.walk(local_path(url), topdown=False):
+            with suppress(OSError):  # it holds something
+                Path(folder).rmdir()
 
 
 def _unwritable(url: str, error: OSError) -> StoreError:
     remedy = "choose a folder you may write to with --out"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         remedy = "free some space and start the same command again: what is sealed is kept"
+    remedy = error.remedy if isinstance(error, object_store.RefusedError) else remedy
     return StoreError(f"cannot write to the store: {error.strerror or error}", where=url, remedy=remedy)
+
+
+def _unreadable(what: str, url: str, error: OSError) -> SourceError:
+    remedy = "check that the file is there and readable, and that --data names its folder"
+    kind = SourceError
+    if isinstance(error, object_store.RefusedError):
+        remedy = error.remedy
+        kind = UnansweredError if error.may_pass else SourceError
+    return kind(f"{what}: {error.strerror or error}", where=url, remedy=remedy)
 
 
 def read_bytes(url: str) -> bytes:
@@ -204,36 +231,54 @@ def read_bytes(url: str) -> bytes:
 
     Raises:
         FileNotFoundError: It is not there.
+        SourceError: An object store does not give it.
     """
     if is_local(url):
         return local_path(url).read_bytes()
-    filesystem, path = fsspec.core.url_to_fs(url)
-    return cast(bytes, filesystem.cat_file(path))
+    try:
+        return object_store.read(url)
+    except object_store.RefusedError as error:
+        raise _unreadable("cannot read the file", url, error) from error
 
 
 def list_sizes(url: str) -> dict[str, int]:
-    """Size in bytes of every file below a folder, by its path relative to it."""
+    """Size in bytes of every file below a folder, by its path relative to it; an absent folder holds none.
+
+    Raises:
+        SourceError: An object store does not say, or has no such bucket.
+    """
     if is_local(url):
         root = local_path(url)
         return {name: (root / name).stat().st_size for name in list_files(url)}
-    filesystem, path = fsspec.core.url_to_fs(url)
-    root_path = path.rstrip("/") + "/"
-    return {p.removeprefix(root_path): int(i["size"]) for p, i in filesystem.find(path, detail=True).items()}
-
-
-def stamp(url: str) -> str:
-    """A file's time of change, or what an object store gives in its place; no part of any identity."""
-    if is_local(url):
-        return str(local_path(url).stat().st_mtime_ns)
-    filesystem, path = fsspec.core.url_to_fs(url)
-    return str(filesystem.ukey(path))
+    try:
+        return object_store.sizes(url)
+    except OSError as error:
+        raise _unreadable("cannot list the folder", url, error) from error
 
 
 def list_files(url: str) -> list[str]:
-    """The files below a folder, as sorted paths relative to it; an absent folder holds none."""
+    """The files below a folder, as sorted paths relative to it; an absent folder holds none.
+
+    Raises:
+        SourceError: An object store does not say, or has no such bucket.
+    """
+    if not is_local(url):
+        return sorted(list_sizes(url))
+    root = local_path(url)
+    return sorted(str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()) if root.is_dir() else []
+
+
+def stamp(url: str) -> str:
+    """A file's times of change, or what an object store gives in its place; no part of any identity.
+
+    Raises:
+        SourceError: An object store does not say.
+    """
     if is_local(url):
-        root = local_path(url)
-        return sorted(str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()) if root.is_dir() else []
-    filesystem, path = fsspec.core.url_to_fs(url)
-    root_path = path.rstrip("/") + "/"
-    return sorted(p.removeprefix(root_path) for p in filesystem.find(path))
+        found = local_path(url).stat()
+        # Who copies a file may give it another's time of change, and cannot give it another's time of arrival.
+        return f"{found.st_mtime_ns} {found.st_ctime_ns}"
+    try:
+        return object_store.stamp(url)
+    except OSError as error:
+        raise _unreadable("cannot look at the file", url, error) from error

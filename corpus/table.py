@@ -68,6 +68,14 @@ def take(columns: Mapping[str, Column], rows: NDArray[Any]) -> Columns:
     }
 
 
+def cut(columns: Mapping[str, Column], first: int, end: int) -> Columns:
+    """The rows from the first up to the end, sharing the table's memory."""
+    return {
+        name: column.cut(first, end) if isinstance(column, Texts) else column[first:end]
+        for name, column in columns.items()
+    }
+
+
 def concat(tables: Iterable[Mapping[str, Column]]) -> Columns:
     """The tables one after another, columns in the first one's order; no table at all gives no columns."""
     batches: list[pa.RecordBatch] = []

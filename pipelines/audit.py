@@ -3,6 +3,9 @@
 python pipelines/audit.py verify build/refs/sample/1.0.0
 python pipelines/audit.py trace build/refs/sample/1.0.0 wikipedia-00000:1000 --data data/sample
 python pipelines/audit.py explain build/refs/sample/1.0.0 pile/train/02.jsonl.zst:2203
+python pipelines/audit.py export build/refs/sample/1.0.0 croissant --out build/croissant.json
+python pipelines/audit.py lint build/refs/sample/1.0.0
+python pipelines/audit.py sign build/refs/sample/1.0.0 --key key.pem
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 if __package__ in (None, ""):  # started as a script: the packages lie one folder up
@@ -26,12 +29,24 @@ def parser() -> argparse.ArgumentParser:
     verify = commands.add_parser("verify", help="check every digest and every law")
     trace = commands.add_parser("trace", help="follow a token to the record it came from")
     explain = commands.add_parser("explain", help="say why a document is in the corpus or not")
-    for command in (verify, trace, explain):
+    export = commands.add_parser("export", help="write the corpus's papers in a format of others")
+    lint = commands.add_parser("lint", help="list what its papers leave open")
+    sign = commands.add_parser("sign", help="sign it with an ed25519 key")
+    for command in (verify, trace, explain, export, lint, sign):
         command.add_argument("ref", help="a sealed corpus, for instance build/refs/sample/1.0.0")
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    verify.add_argument("--key", metavar="FILE", help="a public key that must have signed it")
     trace.add_argument("address", help="<shard>:<token>, for instance wikipedia-00000:1000")
     trace.add_argument("--data", help="the folder or URL of the raw files, to read the record itself")
     explain.add_argument("document", help="its id, or its record as <file>:<number>")
+    export.add_argument(
+        "format", help="in-toto, slsa, croissant, openlineage, dataset-card, datasheet or eu-summary"
+    )
+    export.add_argument("--out", metavar="FILE", help="where to write it (default: to the terminal)")
+    for command in (export, lint):
+        command.add_argument("--answers", metavar="FILE", help="a person's answers to what only a person knows")
+    lint.add_argument("--strict", action="store_true", help="exit 1 where anything is open")
+    sign.add_argument("--key", metavar="FILE", required=True, help="the private key, PEM")
     return top
 
 
@@ -39,9 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; gives the exit code: 0 it holds, 1 a check failed, 2 the user's mistake."""
     options = parser().parse_args(argv)
     try:
-        if options.command == "verify":
-            return verify(options.ref)
-        return trace(options) if options.command == "trace" else explain(options)
+        return _COMMANDS[options.command](options)
     except TokentrailError as error:
         if options.debug:
             raise
@@ -54,13 +67,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def verify(ref: str) -> int:
+def verify(options: argparse.Namespace) -> int:
     """Checks everything; prints what holds and what does not."""
     from corpus.manifest import read_ref
-    from pipelines import verify as checks
+    from pipelines.auditing import verifying as checks
 
-    read_ref(ref)  # a name that is not there is the user's mistake, not a corpus that fails
-    failures = checks.verify(ref, lambda line: print(f"ok  {line}"))
+    ref = options.ref
+    store, digest = read_ref(ref)  # a name that is not there is the user's mistake, not a corpus that fails
+    failures = [] if options.key is None else not_signed(store, digest, options.key)
+    failures += checks.verify(ref, lambda line: print(f"ok  {line}"))
     for failure in failures[:20]:
         print(failure, file=sys.stderr)
     if failures:
@@ -73,9 +88,24 @@ def verify(ref: str) -> int:
     return 0
 
 
+def not_signed(store: str, digest: str, key: str) -> list[TokentrailError]:
+    """Why a key's holder does not vouch for a corpus; nothing where they do."""
+    from corpus.errors import IntegrityError
+    from corpus.manifest import load_manifest
+    from pipelines.signing import verify_signature
+
+    try:
+        print(
+            f"ok  signed by the holder of {key}: key {verify_signature(store, load_manifest(store, digest), key)}"
+        )
+    except IntegrityError as error:
+        return [error]
+    return []
+
+
 def trace(options: argparse.Namespace) -> int:
     """Follows one token; fails when the raw records do not prove it."""
-    from pipelines import tracing
+    from pipelines.auditing import tracing
 
     found = tracing.trace(options.ref, options.address, options.data)
     print(tracing.describe(found, options.address))
@@ -84,10 +114,64 @@ def trace(options: argparse.Namespace) -> int:
 
 def explain(options: argparse.Namespace) -> int:
     """Says what became of one document, and of those it lost to."""
-    from pipelines import explaining
+    from pipelines.auditing import explaining
 
     print(explaining.describe(explaining.explain(options.ref, options.document)))
     return 0
+
+
+def export(options: argparse.Namespace) -> int:
+    """Writes one export, to a file or to the terminal."""
+    from corpus.storage import NewFile
+    from pipelines.exports.formats import export as exported
+    from pipelines.exports.questions import Answers, load_answers
+    from pipelines.exports.sealed import load_sealed_corpus
+
+    answers = load_answers(options.answers) if options.answers else Answers()
+    data = exported(load_sealed_corpus(options.ref), options.format, answers)
+    if not options.out:
+        sys.stdout.buffer.write(data)
+        return 0
+    file = NewFile(options.out)
+    file.write(data)
+    file.publish()
+    print(f"{options.format}: {len(data):,} bytes in {options.out}")
+    return 0
+
+
+def lint(options: argparse.Namespace) -> int:
+    """Lists what is open; fails where that was asked for."""
+    from pipelines.exports import lint as papers
+    from pipelines.exports.questions import Answers, load_answers
+    from pipelines.exports.sealed import load_sealed_corpus
+
+    answers = load_answers(options.answers) if options.answers else Answers()
+    corpus = load_sealed_corpus(options.ref)
+    findings = papers.lint(corpus, answers)
+    print(papers.describe(findings, corpus.subject))
+    return 1 if findings and options.strict else 0
+
+
+def sign(options: argparse.Namespace) -> int:
+    """Adds a signature to the store, beside those of others."""
+    from pipelines.exports.sealed import load_sealed_corpus
+    from pipelines.signing import sign as signed
+
+    corpus = load_sealed_corpus(options.ref)
+    keyid, new = signed(corpus.store, corpus.manifest, options.key)
+    print(f"{'signed' if new else 'signed before:'} {corpus.subject} sha256:{corpus.digest}")
+    print(f"key {keyid}")
+    return 0
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "verify": verify,
+    "trace": trace,
+    "explain": explain,
+    "export": export,
+    "lint": lint,
+    "sign": sign,
+}
 
 
 if __name__ == "__main__":

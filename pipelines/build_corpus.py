@@ -2,8 +2,10 @@
 
     python pipelines/build_corpus.py --recipe workflows/recipes/sample.toml --data data/sample --out build
     python pipelines/build_corpus.py --recipe workflows/recipes/opt.toml --data data --dry-run
+    python pipelines/build_corpus.py --recipe R --data DIR --price-of dataflow-us-central1 --max-cost 500
     python pipelines/build_corpus.py sources --recipe workflows/recipes/sample.toml --data data/sample --pin
     python pipelines/build_corpus.py sources --recipe workflows/recipes/opt.toml --mirror data --rate 10MB
+    python pipelines/build_corpus.py gc --out build --dry-run
 
 Engines and kernels are imported once the arguments are known: --help answers at once.
 """
@@ -15,76 +17,26 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if __package__ in (None, ""):  # started as a script: the packages lie one folder up
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from corpus.errors import TokentrailError
-from pipelines.runners import RUNNERS, Choice
+from corpus.errors import RecipeError, TokentrailError
+from pipelines.build_options import build_parser, gc_parser, sources_parser
+from pipelines.log_lines import LOGGER, speak
+from pipelines.one_stage import StopHere
+from pipelines.runners import Choice
 
 if TYPE_CHECKING:
     from corpus.recipe import Recipe
     from corpus.source import Found
     from corpus.source_catalogue import Catalogue
-
-CATALOGUE = Path(__file__).resolve().parents[1] / "workflows" / "recipes" / "catalogue.toml"
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of both commands."""
-    top = argparse.ArgumentParser(
-        prog="build_corpus.py",
-        description="Builds a corpus from a recipe: pins, reads, deduplicates, tokenizes, seals.",
-        epilog="`build_corpus.py sources --recipe R` says what a recipe's sources are and whether they are here.",
-        allow_abbrev=False,  # an abbreviation of ours may be an option of an engine's
-    )
-    _common(top)
-    top.add_argument("--out", default="build", help="the store, a folder or URL (default: build)")
-    top.add_argument("--runner", default="local", help=f"the engine: {', '.join(RUNNERS)} (default: local)")
-    top.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
-    top.add_argument("--scheduler", help="join a Dask cluster, tcp://host:port, with its workers")
-    top.add_argument(
-        "--encoder", default="auto", help="tokenizers, fast, or auto: fast where installed; never changes a byte"
-    )
-    top.add_argument("--dry-run", action="store_true", help="build nothing: expected sizes beside the paper's")
-    return top
-
-
-def sources_parser() -> argparse.ArgumentParser:
-    """The options of `sources`."""
-    top = argparse.ArgumentParser(
-        prog="build_corpus.py sources",
-        description="Lists a recipe's sources and input files, locks the files, or fetches what is public.",
-    )
-    _common(top)
-    doing = top.add_mutually_exclusive_group()
-    doing.add_argument("--pin", action="store_true", help="hash every file and write the lock")
-    doing.add_argument("--mirror", metavar="DIR", help="fetch what is public into this folder; --data is not read")
-    top.add_argument(
-        "--only", nargs="+", action="extend", default=[], metavar="SOURCE", help="fetch these sources alone"
-    )
-    top.add_argument("--rate", metavar="SIZE", help="fetch no faster than this a second, for instance 10MB")
-    return top
-
-
-def _common(top: argparse.ArgumentParser) -> None:
-    top.add_argument("--recipe", required=True, help="a recipe, for instance workflows/recipes/sample.toml")
-    top.add_argument("--data", default="data", help="the folder or URL that holds the raw files (default: data)")
-    top.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of the recipe")
-    top.add_argument(
-        "--without",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="SOURCE",
-        help="leave sources out; the version says so",
-    )
-    top.add_argument("--catalogue", default=str(CATALOGUE), help="what is known of sources (default: ours)")
-    top.add_argument("--pins", help="the lock of the inputs (default: the recipe's name with .pins.json)")
-    top.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    from pipelines.build import Build, Drives
+    from pipelines.driver import Driver
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -93,25 +45,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 done, 1 a check failed, 2 the user's mistake, 130 interrupted.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    command = sources if arguments[:1] == ["sources"] else build
-    if command is sources:
-        options = sources_parser().parse_args(arguments[1:])
+    named = {"sources": (sources, sources_parser), "gc": (collect, gc_parser)}
+    if arguments and arguments[0] in named:
+        command, parser = named[arguments[0]]
+        options = parser().parse_args(arguments[1:])
     else:
-        options, others = parser().parse_known_args(arguments)
-        options.others = others
+        command = build
+        options, options.others = build_parser().parse_known_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
+    speak(options.log_format, options.debug)
     try:
         command(options)
     except TokentrailError as error:
         if options.debug:
             raise
-        print(error, file=sys.stderr)
+        facts = {"message": error.what, "where": error.where, "remedy": error.remedy}
+        LOGGER.error(str(error), extra={"facts": facts})
         return error.exit_code
+    except StopHere as done:
+        print(done)
     except BrokenPipeError:  # who read along has gone: `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except KeyboardInterrupt:
-        print("interrupted: what is done is kept; start the same command again to go on", file=sys.stderr)
+        LOGGER.warning("interrupted: what is done is kept; start the same command again to go on")
         return 130
     return 0
 
@@ -138,7 +95,7 @@ def _recipe(options: argparse.Namespace) -> tuple[Recipe, str]:
 
 
 def build(options: argparse.Namespace) -> None:
-    """Builds and seals, and shows what was made.
+    """Builds and seals, and shows what was made; with --dry-run shows what would be.
 
     Raises:
         TokentrailError: Whatever stopped it; what is sealed is kept.
@@ -146,57 +103,90 @@ def build(options: argparse.Namespace) -> None:
     choice = Choice(options.runner, options.workers, options.scheduler, options.others)
     choice.check(options.out, options.data)
     recipe, lock, found, catalogue = _inputs(options)
-    store, data = choice.seen(options.out), choice.seen(options.data)
-    vocabulary_file = recipe.tokens.vocabulary
-    if vocabulary_file != "gpt2":
-        vocabulary_file = choice.seen(vocabulary_file)
 
-    from pipelines.missing import require_files
-    from pipelines.reconciliation import reconciliation
-
-    if options.dry_run:
-        print(reconciliation(recipe, found, catalogue))
-        return
-    require_files(recipe, found, options.data, catalogue)
-
-    from corpus.encoders import best_encoder
-    from corpus.source import check_pins, find_url_lists, read_pins
-    from corpus.tokenizer import load_vocabulary
+    from corpus.source import check_pins, read_pins
     from pipelines import seal, stages
-    from pipelines.build import Build
     from pipelines.driver import Driver
     from pipelines.lease import lease
+    from pipelines.missing import require_files
+    from pipelines.planning.asked import Asked
     from pipelines.progress import Progress
-    from pipelines.steps.tokens import shared_encoder
-    from pipelines.steps.treatment import describe
+    from pipelines.reconciliation import reconciliation
     from pipelines.summary import summary
 
-    encoder = best_encoder() if options.encoder == "auto" else options.encoder
-    shared_encoder(encoder)  # a wrong name is an error before anything is spent
-    describe([recipe.text_of(source.name) for source in recipe.source])  # so is a library that is missing
-    url_lists = find_url_lists(recipe, data)  # and a list that is not the one the recipe names
-    progress = Progress()
+    if options.dry_run:
+        print(reconciliation(recipe, found, catalogue), end="\n\n")
+    else:
+        require_files(recipe, found, options.data, catalogue)
+    recipe, encoder, building = _checked(options, choice, recipe)
+    asked = Asked(options.rates, options.prices, options.price_of, options.max_cost)
+    asked.check()
+    pins = read_pins(lock)
+    blobs = check_pins(found.blobs, pins.of(recipe), lock) if pins and not found.missing else found.blobs
+    outlook = partial(asked.outlook, recipe, found, catalogue, encoder, building)
+    if options.dry_run:
+        print(asked.show(outlook(), blobs))
+        return
+    progress = Progress(logged=options.log_format == "json")
     started = time.time()
-    with lease(options.out), choice.start(progress.tick) as engine:
-        driver = Driver(engine, progress)
-        recipe = recipe.naming(load_vocabulary(vocabulary_file).name)
-        job = Build(recipe, data, store, vocabulary_file, encoder, driver, url_lists)
-        pins = read_pins(lock)
-        blobs = check_pins(found.blobs, pins.of(recipe), lock) if pins else stages.pin_blobs(job, found.blobs)
+    labels = {"corpus": recipe.name, "version": recipe.version}
+    with lease(options.out), choice.start(progress.tick, labels) as engine:
+        driver = Driver(engine, progress, options.stage)
+        job = building(asked.limited(driver, lambda: outlook().plan(blobs)))
+        if not pins:
+            blobs = stages.pin_blobs(job, blobs)
         vocabulary = stages.run(job, blobs)
+        if options.stage:
+            raise RecipeError(
+                "this corpus has no such stage",
+                where=f"--stage {options.stage}",
+                remedy=f"choose one of: {', '.join(stage.name for stage in driver.sealed)}",
+            )
         manifest = seal.manifest_of(recipe, blobs, driver.sealed, vocabulary)
-        run = {
-            "engine": options.runner,
-            "workers": options.workers,
-            "encoder": encoder,
-            "started": int(started),
-            "finished": int(time.time()),
-            "reused": [stage.name for stage in driver.reused],
-            "cpu_seconds": {stage.name: stage.cpu_seconds for stage in driver.sealed if stage.cpu_seconds},
-        }
-        digest = seal.publish(options.out, manifest, driver.sealed, run)
+        digest = seal.publish(options.out, manifest, driver.sealed, _run_facts(options, encoder, started, driver))
     print(summary(manifest, options.out))
     print(f"sealed {recipe.name}@{recipe.version} sha256:{digest}")
+
+
+def _checked(
+    options: argparse.Namespace, choice: Choice, recipe: Recipe
+) -> tuple[Recipe, str, Callable[[Drives], Build]]:
+    """The recipe with its vocabulary named, the encoder, and what makes a build of a driver.
+
+    Raises:
+        TokentrailError: The vocabulary, the encoder, a library or a list of URLs is wrong or missing: an error
+            before anything is spent.
+    """
+    from corpus.encoders import best_encoder
+    from corpus.source import find_url_lists
+    from corpus.tokenizer import load_vocabulary
+    from pipelines.build import Build
+    from pipelines.steps.tokens import shared_encoder
+    from pipelines.steps.treatment import describe
+
+    store, data = choice.seen(options.out), choice.seen(options.data)
+    vocabulary = recipe.tokens.vocabulary
+    if vocabulary != "gpt2":
+        vocabulary = choice.seen(vocabulary)
+    encoder = best_encoder() if options.encoder == "auto" else options.encoder
+    shared_encoder(encoder)
+    describe([recipe.text_of(source.name) for source in recipe.source])
+    url_lists = {} if options.dry_run else find_url_lists(recipe, data)  # a plan reads none
+    recipe = recipe.naming(load_vocabulary(vocabulary).name)
+    return recipe, encoder, partial(Build, recipe, data, store, vocabulary, encoder, url_lists=url_lists)
+
+
+def _run_facts(options: argparse.Namespace, encoder: str, started: float, driver: Driver) -> dict[str, Any]:
+    """What is true of this run and not of the corpus."""
+    return {
+        "engine": options.runner,
+        "workers": options.workers,
+        "encoder": encoder,
+        "started": int(started),
+        "finished": int(time.time()),
+        "reused": [stage.name for stage in driver.reused],
+        "cpu_seconds": {stage.name: stage.cpu_seconds for stage in driver.sealed if stage.cpu_seconds},
+    }
 
 
 def sources(options: argparse.Namespace) -> None:
@@ -228,6 +218,29 @@ def sources(options: argparse.Namespace) -> None:
         storage.remove(lock)
         storage.publish(lock, encode_pins(recipe, tuple(hashed)))
     print(sources_table(recipe, found, read_pins(lock), lock, catalogue))
+
+
+def collect(options: argparse.Namespace) -> None:
+    """Removes what no ref of a store reaches, and says what; nothing while a build holds the store.
+
+    Raises:
+        TokentrailError: The store is held, or a ref of it is broken.
+    """
+    from corpus import storage
+    from corpus.errors import StoreError
+    from pipelines.garbage import describe, find_garbage, remove_garbage
+    from pipelines.lease import lease
+    from pipelines.progress import megabytes
+
+    if not storage.list_files(options.out):
+        raise StoreError("there is no store", where=options.out, remedy="name one with --out")
+    with lease(options.out):
+        garbage = find_garbage(options.out)
+        print(describe(garbage), flush=True)
+        if not options.dry_run:
+            remove_garbage(options.out, garbage)
+    files, size = garbage.size
+    print(f"{'would remove' if options.dry_run else 'removed'} {files:,} files, {megabytes(size)}")
 
 
 def _mirror(options: argparse.Namespace) -> None:

@@ -10,7 +10,7 @@ import msgspec
 from corpus import reddit_chains, story_roots
 from corpus.readers import reddit
 from corpus.readers.formats import format_version
-from corpus.recipe import DUMPS, Recipe
+from corpus.recipe import DUMPS, Input, Recipe, Source
 from corpus.source import Blob
 from corpus.url import URL_VERSION
 from corpus.url_list import URL_LIST_VERSION
@@ -25,23 +25,42 @@ def read_all(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
 
 
 def _reading_rules(recipe: Recipe, readers: Sequence[str]) -> dict[str, Any]:
-    """What decides the documents of some inputs: the inputs, the sources' treatment, and the rules' versions."""
+    """What decides the records of some inputs: the inputs, where records belong, and the readers' versions."""
     entries = [entry for entry in recipe.input if entry.reader in readers]
-    # Which of the documents stay is asked later: to ask for one per URL is not to read again.
-    asked = [msgspec.structs.replace(entry, once_per_url=msgspec.UNSET) for entry in entries]
+    fed = _fed(recipe, readers)
     listing = {"url_lists": [URL_LIST_VERSION, URL_VERSION]} if any(entry.url_lists for entry in entries) else {}
-    return (
-        {
-            "inputs": [msgspec.to_builtins(entry) for entry in asked],
-            "names": [[source.name for source in recipe.source], [entry.name for entry in recipe.input]],
-            "texts": [msgspec.to_builtins(source.text or recipe.text) for source in recipe.source],
-            "on_damage": recipe.on_damage,
-            "max_record_bytes": recipe.max_record_bytes,
-            "readers": {entry.name: format_version(entry) for entry in entries},
-        }
-        | listing
-        | treatment.describe([recipe.text_of(source.name) for source in recipe.source])
-    )
+    return {
+        "inputs": [_asked(entry) for entry in entries],
+        # What the rows say of a source is its number; what could not be read belongs to an input of its own.
+        "numbers": {source.name: number for number, source in enumerate(recipe.source) if source in fed}
+        | {f"{entry.name} (unreadable)": documents.unread_source(recipe, entry) for entry in entries},
+        "on_damage": recipe.on_damage,
+        "max_record_bytes": recipe.max_record_bytes,
+        "readers": {entry.name: format_version(entry) for entry in entries},
+    } | listing
+
+
+def _treatment_rules(recipe: Recipe, readers: Sequence[str]) -> dict[str, Any]:
+    """What decides their documents beside: how the texts of their sources are treated, and the rules' versions."""
+    texts = {source.name: source.text or recipe.text for source in _fed(recipe, readers)}
+    treated = {name: msgspec.to_builtins(text) for name, text in texts.items()}
+    return {"texts": treated} | treatment.describe(list(texts.values()))
+
+
+def _fed(recipe: Recipe, readers: Sequence[str]) -> list[Source]:
+    """The sources that get records of these readers."""
+    names = {name for entry in recipe.input if entry.reader in readers for name in entry.sources.values()}
+    return [source for source in recipe.source if source.name in names]
+
+
+def _asked(entry: Input) -> dict[str, Any]:
+    """What an input asks of its reader.
+
+    Not which of the documents stay: to ask for one per URL is not to read again. Nor the patterns, for the files
+    that they found are named one by one.
+    """
+    asked: dict[str, Any] = msgspec.to_builtins(entry)
+    return {name: value for name, value in asked.items() if name not in ("files", "once_per_url")}
 
 
 def _numbered(blobs: Sequence[Blob], recipe: Recipe, readers: Sequence[str]) -> list[int]:
@@ -49,7 +68,8 @@ def _numbered(blobs: Sequence[Blob], recipe: Recipe, readers: Sequence[str]) -> 
     return [number for number, blob in enumerate(blobs) if blob.input in chosen]
 
 
-def _identities(blobs: Sequence[Blob], numbers: Sequence[int]) -> list[str]:
+def identities(blobs: Sequence[Blob], numbers: Sequence[int]) -> list[str]:
+    """The files as a stage's inputs name them: number, input, path and digest."""
     return [f"{number} {blobs[number].input}/{blobs[number].path} {blobs[number].sha256}" for number in numbers]
 
 
@@ -72,8 +92,8 @@ def read_documents(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
     return [
         build.stage(
             "documents",
-            rules=_reading_rules(build.recipe, readers),
-            inputs=_identities(blobs, numbers),
+            rules=_reading_rules(build.recipe, readers) | _treatment_rules(build.recipe, readers),
+            inputs=identities(blobs, numbers),
             job=documents.DocumentsJob(build.data, build.recipe, blobs, tasks, build.url_lists),
             tasks=len(tasks),
             map=documents.documents_map,
@@ -92,7 +112,7 @@ def read_reddit(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
     nodes = build.stage(
         "threads",
         rules=rules,
-        inputs=_identities(blobs, numbers),
+        inputs=identities(blobs, numbers),
         job=job,
         tasks=len(numbers),
         map=threads.threads_map,
@@ -104,7 +124,7 @@ def read_reddit(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
     bodies = build.stage(
         "bodies",
         rules=rules,
-        inputs=[nodes.digest, *_identities(blobs, numbers)],
+        inputs=[nodes.digest, *identities(blobs, numbers)],
         job=threads.PartsJob(job, tuple(chosen)),
         tasks=len(chosen),
         map=threads.bodies_map,
@@ -115,8 +135,8 @@ def read_reddit(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
     parts = bodies.urls("bodies.arrow")
     chains = build.stage(
         "chains",
-        rules=rules,
-        inputs=[bodies.digest],
+        rules=rules | _treatment_rules(build.recipe, ["reddit"]),
+        inputs=[nodes.digest, bodies.digest],
         job=threads.ChainsJob(job, tuple(parts), {int(url[-18:-13]): url for url in chosen}),
         tasks=len(parts),
         map=threads.chains_map,
@@ -136,7 +156,7 @@ def read_hacker_news(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
     items = build.stage(
         "items",
         rules=rules,
-        inputs=_identities(blobs, numbers),
+        inputs=identities(blobs, numbers),
         job=job,
         tasks=len(numbers),
         map=stories.items_map,
@@ -153,8 +173,8 @@ def read_hacker_news(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
     )
     made = build.stage(
         "stories",
-        rules=rules,
-        inputs=[roots.digest, *_identities(blobs, numbers)],
+        rules=rules | _treatment_rules(build.recipe, ["hacker-news"]),
+        inputs=[roots.digest, *identities(blobs, numbers)],
         job=stories.StoriesJob(job, tuple(roots.urls("roots.arrow"))),
         tasks=len(numbers),
         map=stories.stories_map,

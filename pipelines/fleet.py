@@ -20,8 +20,10 @@ from corpus.errors import EngineError
 _PACKAGES = ("corpus", "pipelines")
 # What an extra brings that decides a text, beside what every build needs.
 _EXTRAS = (
+    "brotli",
     "datatrove",
     "html2text",
+    "lxml",
     "mwparserfromhell",
     "py3langid",
     "resiliparse",

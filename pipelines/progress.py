@@ -1,7 +1,7 @@
 """What a person sees while a build runs: stage, text, rows, rate and time left.
 
-On a terminal one live line per stage; elsewhere plain lines: one now and then, and one when a stage ends.
-The one seam to rich.
+On a terminal one live line per stage; elsewhere plain lines: one now and then, and one when a stage ends; where
+logs are collected, the same lines as JSON. The one seam to rich.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import TextIO
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
+
+from pipelines.log_lines import LOGGER
 
 _PLAIN_SECONDS = 10.0  # a log wants a line now and then, not a stream
 
@@ -51,9 +53,11 @@ class Progress:
 
     Args:
         stream: Where they go; live when it is a terminal.
+        logged: Whether they go to the log instead.
     """
 
-    def __init__(self, stream: TextIO = sys.stderr) -> None:
+    def __init__(self, stream: TextIO = sys.stderr, logged: bool = False) -> None:
+        self._logged = logged
         self._console = Console(file=stream, highlight=False, soft_wrap=True)
         self._live: Live | None = None
         self._lock = threading.Lock()
@@ -66,7 +70,7 @@ class Progress:
         self._stage, self._total = stage, total_bytes
         self._bytes = self._documents = 0
         self._start = self._spoke = time.monotonic()
-        if self._console.is_terminal:
+        if self._console.is_terminal and not self._logged:
             self._live = Live(
                 console=self._console, get_renderable=self._render, refresh_per_second=4, transient=True
             )
@@ -80,16 +84,23 @@ class Progress:
             now = time.monotonic()
             if self._live is None and now - self._spoke > _PLAIN_SECONDS:
                 self._spoke = now
-                self._say(self._line())
+                self._say(self._line(), "progress")
 
     def finish(self) -> None:
         """The stage is sealed."""
         self._stop()
-        self._say(f"{self._line()}  in {time.monotonic() - self._start:.1f} s")
+        self._say(f"{self._line()}  in {time.monotonic() - self._start:.1f} s", "sealed")
 
     def reuse(self, stage: str) -> None:
         """The stage was found sealed."""
-        self._say(f"{stage:<12}  sealed before: not run again")
+        self._stage = stage
+        self._say(f"{stage:<12}  sealed before: not run again", "reused")
+
+    def resume(self, done: int, tasks: int) -> None:
+        """Of the stage's tasks an earlier build did some."""
+        self._say(
+            f"{self._stage:<12}  {done:,} of {tasks:,} tasks done before: goes on with the others", "resumed"
+        )
 
     def abandon(self) -> None:
         """The stage ended in an error."""
@@ -100,8 +111,15 @@ class Progress:
             self._live.stop()
             self._live = None
 
-    def _say(self, line: str) -> None:
-        self._console.print(Text(line))
+    def _say(self, line: str, event: str) -> None:
+        if self._logged:
+            facts: dict[str, object] = {"event": event, "stage": self._stage}
+            if event != "reused":
+                seconds = round(time.monotonic() - self._start, 1)
+                facts |= {"bytes": self._bytes, "rows": self._documents, "seconds": seconds}
+            LOGGER.info(" ".join(line.split()), extra={"facts": facts})
+        else:
+            self._console.print(Text(line))
 
     def _line(self) -> str:
         elapsed = time.monotonic() - self._start

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,16 @@ from corpus.errors import RecipeError
 if TYPE_CHECKING:
     from pipelines.driver import Engine
 
-RUNNERS = ("local", "dask")
+# Beam's runners by the names they are asked for here. FnApiRunner by name: what Beam calls DirectRunner is another
+# engine on a machine that reaches the network.
+BEAM_RUNNERS = {
+    "direct": "FnApiRunner",
+    "flink": "FlinkRunner",
+    "spark": "SparkRunner",
+    "portable": "PortableRunner",
+    "dataflow": "DataflowRunner",
+}
+RUNNERS = ("local", "dask", *BEAM_RUNNERS)
 
 
 @dataclass(frozen=True)
@@ -24,7 +33,7 @@ class Choice:
         runner: One of `RUNNERS`.
         workers: Processes, where the engine starts them itself.
         scheduler: The address of a Dask scheduler, or None.
-        others: Arguments that are not ours.
+        others: Arguments that are not ours: Beam's, if anybody's.
     """
 
     runner: str
@@ -50,31 +59,52 @@ class Choice:
             return "a build needs a worker", f"--workers {self.workers}", "give 1 or more"
         if self.scheduler and self.runner != "dask":
             return "only Dask has a scheduler to join", f"--scheduler {self.scheduler}", "add --runner dask"
-        if self.others:
-            return "there is no such option", " ".join(self.others), "see --help"
+        if self.others and self.runner not in BEAM_RUNNERS:
+            remedy = "see --help; only Beam's runners take options of their own"
+            return "there is no such option", " ".join(self.others), remedy
+        if self.runner == "dataflow":
+            for option, url in (("--out", store), ("--data", data)):
+                if _is_path(url):
+                    remedy = "give a gs:// URL: its workers cannot see this machine's folders"
+                    return "Dataflow's workers run elsewhere", f"{option} {url}", remedy
         return None
 
     def seen(self, url: str) -> str:
         """A URL as every worker sees it: a path is made absolute, for workers may have another working folder."""
         return str(Path(url).absolute()) if self.runner != "local" and "://" not in url else url
 
-    def start(self, on_tick: Callable[[int, int], None]) -> AbstractContextManager[Engine]:
+    def start(
+        self, on_tick: Callable[[int, int], None], labels: Mapping[str, str] | None = None
+    ) -> AbstractContextManager[Engine]:
         """The engine, to be entered before it runs anything.
 
+        Args:
+            on_tick: Called with (text bytes, documents) as tasks advance.
+            labels: What is built, where an engine labels what it runs.
+
         Raises:
-            RecipeError: Its library is not installed.
+            RecipeError: Its library is not installed, or does not know an option.
         """
         if self.runner == "local":
             from pipelines.engines.local import LocalEngine
 
             return LocalEngine(self.workers, on_tick)
+        extra = "dask" if self.runner == "dask" else "beam"
         try:
-            from pipelines.engines.dask_futures import DaskEngine
+            if self.runner == "dask":
+                from pipelines.engines.dask_futures import DaskEngine
 
-            return DaskEngine(self.workers, on_tick, self.scheduler)
+                return DaskEngine(self.workers, on_tick, self.scheduler)
+            from pipelines.engines.beam_jobs import BeamEngine
+
+            return BeamEngine(BEAM_RUNNERS[self.runner], self.workers, on_tick, self.others, labels)
         except ModuleNotFoundError as error:
             raise RecipeError(
                 f"{error.name} is not installed",
                 where=f"--runner {self.runner}",
-                remedy="pip install 'tokentrail[dask]'",
+                remedy=f"pip install 'tokentrail[{extra}]'",
             ) from error
+
+
+def _is_path(url: str) -> bool:
+    return "://" not in url or url.startswith("file://")

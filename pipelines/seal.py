@@ -185,7 +185,9 @@ def publish(store: str, manifest: Manifest, stages: Sequence[Sealed], run: Mappi
     statement = publish_attestation(store, manifest, _files(store, digest, stages), {**environment(), **run})
     publish_ref(store, manifest.name, manifest.version, digest)
     subject = f"{manifest.name}@{manifest.version}"
-    if not any(entry.manifest == digest and entry.subject == subject for entry in read_history(store)):
+    # Another statement than the one that was said goes: the old one went with the attestation that gc removed.
+    said = [(entry.manifest, entry.subject, entry.statement) for entry in read_history(store)]
+    if (digest, subject, statement) not in said:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         append_history(
             store,

@@ -9,6 +9,7 @@ decides the result, so a sealed stage is found again and not run again.
                                /parts/<task>-*.arrow
                                /done/<task>.json    markers, gone once sealed
                                /spill/<task>        what an exchange has in flight, gone once sealed
+                               /job/<digest>        the stage itself, for workers elsewhere, gone once sealed
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -28,7 +29,7 @@ from numpy.typing import NDArray
 from corpus import storage
 from corpus.errors import StoreError
 from corpus.part import PartFacts, PartWriter
-from corpus.table import Column, Columns, take
+from corpus.table import Column, Columns, row_count, take
 
 MapFunction = Callable[[Any, int, "Output"], None]
 ReduceFunction = Callable[[Any, int, Iterator[Columns], "Output"], None]
@@ -50,6 +51,7 @@ class Output:
         self._start = time.process_time()
         self.parts: list[PartFacts] = []
         self.counts: Counter[str] = Counter()
+        self.progress = (0, 0)
 
     @property
     def cpu_seconds(self) -> float:
@@ -65,6 +67,17 @@ class Output:
         with self.part(suffix) as part:
             part.write(columns)
             self.parts.append(part.close())
+
+    def write_all(self, suffix: str, tables: Iterable[Mapping[str, Column]]) -> None:
+        """Writes a table that comes piece by piece; no piece at all writes none."""
+        with self.part(suffix) as part:
+            pieces = 0
+            for columns in tables:
+                if row_count(columns) or not pieces:
+                    part.write(columns)
+                pieces += 1
+            if pieces:
+                self.parts.append(part.close())
 
     def named_part(self, name: str) -> PartWriter:
         """A new part that bears a name of its own: a shard's placement lies beside its shard."""
@@ -85,6 +98,7 @@ class Output:
 
     def tick(self, text_bytes: int, documents: int) -> None:
         """Progress for a person's eyes; decides nothing."""
+        self.progress = (self.progress[0] + text_bytes, self.progress[1] + documents)
         self._tick(text_bytes, documents)
 
 
@@ -137,12 +151,14 @@ class Stage:
 class Marker(msgspec.Struct, frozen=True):
     """A task is done: its parts and its counts.
 
-    What it cost says nothing of the result, and is all that may differ between two markers of one task.
+    What it cost says nothing of the result, and is all that may differ between two markers of one task. Its
+    progress, (text bytes, documents), is for engines whose workers have no other way to tell it.
     """
 
     parts: tuple[PartFacts, ...]
     counts: dict[str, int]
     cpu_seconds: float = 0.0
+    progress: tuple[int, int] = (0, 0)
 
 
 class Sealed(msgspec.Struct, frozen=True):
@@ -162,6 +178,11 @@ class Sealed(msgspec.Struct, frozen=True):
         """Digest of what the parts say, whatever the containers: what the next stage's key is made of."""
         stream = "".join(f"{part.name} {part.rows} {part.logical}\n" for part in self.parts)
         return hashlib.sha256(stream.encode()).hexdigest()
+
+    @property
+    def is_forecast(self) -> bool:
+        """Whether a plan foresees it: its parts have names and sizes, and were never written."""
+        return not self.key
 
     def urls(self, ending: str) -> list[str]:
         """The parts whose names end so, in the order of their names."""
@@ -204,13 +225,17 @@ def done_tasks(stage: Stage) -> set[str]:
 
 def publish_marker(stage: Stage, task: str, output: Output) -> None:
     """Counts a task as done; of two attempts the first marker stands."""
-    marker = Marker(tuple(output.parts), dict(sorted(output.counts.items())), output.cpu_seconds)
+    counts = dict(sorted(output.counts.items()))
+    marker = Marker(tuple(output.parts), counts, output.cpu_seconds, output.progress)
     storage.publish(marker_url(stage, task), msgspec.json.encode(marker))
 
 
 def find_sealed(stage: Stage) -> Sealed | None:
     """The stage's seal when an earlier build left one whose parts are all there, else None."""
-    sealed = load_sealed(stage.folder)
+    try:
+        sealed = load_sealed(stage.folder)
+    except msgspec.DecodeError:  # a disk has lost a piece of it
+        return None
     if sealed is None:
         return None
     there = storage.list_sizes(storage.join(stage.folder, "parts"))
@@ -230,21 +255,21 @@ def seal(stage: Stage) -> Sealed:
     """Seals a stage whose tasks are all done, and clears what was in flight.
 
     Raises:
-        StoreError: A task has no marker: the engine lost it.
+        StoreError: A task has no marker, or its parts are not there; the next build runs it again.
     """
     names = [task_name("map", number) for number in range(stage.tasks)]
     names += [task_name("reduce", number) for number in range(stage.partitions)]
+    there = storage.list_sizes(storage.join(stage.folder, "parts"))
     parts: list[PartFacts] = []
     counts: Counter[str] = Counter()
     cpu_seconds = 0.0
     for name in names:
         marker = read_marker(stage, name)
         if marker is None:
-            raise StoreError(
-                "a task ended without its marker",
-                where=f"{stage.folder}, {name}",
-                remedy="start the same command again: done tasks are kept",
-            )
+            raise _undone("a task ended without its marker", stage, name)
+        if any(there.get(part.name) != part.bytes for part in marker.parts):
+            storage.remove(marker_url(stage, name))
+            raise _undone("a part of a task that was done is gone, or was cut", stage, name)
         parts += marker.parts
         counts.update(marker.counts)
         cpu_seconds += marker.cpu_seconds
@@ -260,9 +285,14 @@ def seal(stage: Stage) -> Sealed:
     _drop_strays(stage, sealed)
     storage.remove(storage.join(stage.folder, "stage.json"))
     storage.publish(storage.join(stage.folder, "stage.json"), rfc8785.dumps(body))
-    storage.remove(storage.join(stage.folder, "done"))
-    storage.remove(storage.join(stage.folder, "spill"))
+    for passing in ("done", "spill", "job"):
+        storage.remove(storage.join(stage.folder, passing))
     return msgspec.structs.replace(sealed, folder=stage.folder, cpu_seconds=cpu_seconds)
+
+
+def _undone(what: str, stage: Stage, task: str) -> StoreError:
+    remedy = "start the same command again: done tasks are kept"
+    return StoreError(what, where=f"{stage.folder}, {task}", remedy=remedy)
 
 
 def _drop_strays(stage: Stage, sealed: Sealed) -> None:

@@ -17,6 +17,8 @@ and partitions are functions of the inputs alone: engines and workers cannot mov
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -34,8 +36,9 @@ from corpus.url import URL_VERSION
 from pipelines.build import Build
 from pipelines.document_stages import input_files, read_all
 from pipelines.stage import Sealed
-from pipelines.steps import documents, duplicates, pin, tokens, urls, verdicts
+from pipelines.steps import candidates, documents, duplicates, losers, pin, tokens, urls, verdicts
 from pipelines.steps.blocks import Blocks
+from pipelines.steps.tokens import ShardPlan
 
 
 def pin_blobs(build: Build, blobs: Sequence[Blob]) -> tuple[Blob, ...]:
@@ -51,7 +54,7 @@ def pin_blobs(build: Build, blobs: Sequence[Blob]) -> tuple[Blob, ...]:
         reads=input_files("map", blobs, tasks),
         total_bytes=sum(blob.size for blob in blobs),
     )
-    return pin.pinned(blobs, stage)
+    return tuple(blobs) if stage.is_forecast else pin.pinned(blobs, stage)
 
 
 def run(build: Build, blobs: tuple[Blob, ...]) -> dict[str, Any]:
@@ -60,8 +63,8 @@ def run(build: Build, blobs: tuple[Blob, ...]) -> dict[str, Any]:
     blocks = Blocks.of(read)
     repeated = once_per_url(build, blobs, read, blocks)
     exact = one_per_text(build, read, blocks, repeated)
-    losers = near_duplicates(build, read, blocks, [*repeated, exact])
-    ledger = decide(build, read, blocks, [*repeated, exact, losers])
+    near = near_duplicates(build, read, blocks, [*repeated, exact])
+    ledger = decide(build, read, blocks, [*repeated, exact, near])
     return make_shards(build, read, blocks, ledger)
 
 
@@ -72,12 +75,14 @@ def once_per_url(build: Build, blobs: Sequence[Blob], read: Sequence[Sealed], bl
         return []
     rows = sum(part.rows for stage in read for part in stage.facts(".facts.arrow"))
     partitions = duplicates.partitions_for(rows)
+    asks = np.array([blob.input in asking for blob in blobs], np.bool_)
     return [
         build.stage(
             "urls",
             rules={"version": urls.URLS_VERSION, "url": URL_VERSION, "inputs": sorted(asking)},
-            inputs=[stage.digest for stage in read],
-            job=urls.UrlsJob(blocks, np.array([blob.input in asking for blob in blobs], np.bool_), partitions),
+            # The rows know a file's number; which of the numbers ask is told by nothing that was read.
+            inputs=[*(stage.digest for stage in read), hashlib.sha256(asks.tobytes()).hexdigest()],
+            job=urls.UrlsJob(blocks, asks, partitions),
             tasks=blocks.groups,
             map=urls.urls_map,
             partitions=partitions,
@@ -105,16 +110,16 @@ def one_per_text(build: Build, read: Sequence[Sealed], blocks: Blocks, repeated:
 
 def near_duplicates(build: Build, read: Sequence[Sealed], blocks: Blocks, gone: Sequence[Sealed]) -> Sealed:
     """Of documents with Jaccard at or above the threshold, the recipe's policy says which stay."""
-    candidates = bring_together(build, read, blocks, gone)
-    evidence = compare(build, read, blocks, candidates)
+    together = bring_together(build, read, blocks, gone)
+    evidence = compare(build, read, blocks, together)
     policy = build.recipe.duplicates.policy
     return build.stage(
         "losers",
         rules={"policy": policy, "duplicates": duplicates_rules.DUPLICATES_VERSION},
         inputs=[evidence.digest],
-        job=duplicates.LosersJob(tuple(evidence.urls("evidence.arrow")), policy),
+        job=losers.LosersJob(tuple(evidence.urls("evidence.arrow")), policy),
         tasks=1,
-        map=duplicates.losers_map,
+        map=losers.losers_map,
     )
 
 
@@ -147,24 +152,24 @@ def bring_together(build: Build, read: Sequence[Sealed], blocks: Blocks, gone: S
         "candidates",
         rules=rules | {"duplicates": duplicates_rules.DUPLICATES_VERSION},
         inputs=[signatures.digest],
-        job=duplicates.CandidatesJob(tuple(bands), partitions),
+        job=candidates.CandidatesJob(tuple(bands), partitions),
         tasks=len(bands),
-        map=duplicates.candidates_map,
+        map=candidates.candidates_map,
         partitions=partitions,
-        reduce=duplicates.candidates_reduce,
+        reduce=candidates.candidates_reduce,
     )
 
 
-def compare(build: Build, read: Sequence[Sealed], blocks: Blocks, candidates: Sealed) -> Sealed:
+def compare(build: Build, read: Sequence[Sealed], blocks: Blocks, together: Sealed) -> Sealed:
     """Every candidate pair is compared exactly, shingle set against shingle set."""
     chosen = build.recipe.duplicates
     rules = {"ngram": chosen.ngram, "shingles": shingles.SHINGLE_VERSION}
     text = [stage.digest for stage in read]
-    pairs = candidates.urls("pairs.arrow")
+    pairs = together.urls("pairs.arrow")
     sets = build.stage(
         "shingles",
         rules=rules,
-        inputs=[*text, candidates.digest],
+        inputs=[*text, together.digest],
         job=duplicates.VerifyJob(blocks, tuple(pairs), chosen.ngram, chosen.threshold_percent),
         tasks=len(pairs),
         map=duplicates.shingles_map,
@@ -209,7 +214,7 @@ def make_shards(build: Build, read: Sequence[Sealed], blocks: Blocks, ledger: Se
     ordering = {"seed": recipe.seed, "order": order.ORDER_VERSION}
     split = build.stage(
         "split",
-        rules=ordering | msgspec.to_builtins(recipe.validation),
+        rules=ordering | msgspec.to_builtins(recipe.validation) | {"sources": list(sources)},
         inputs=[ledger.digest],
         job=tokens.SplitJob(kept, sources, recipe.validation.bytes, recipe.validation.max_percent, split_key),
         tasks=1,
@@ -226,36 +231,29 @@ def make_shards(build: Build, read: Sequence[Sealed], blocks: Blocks, ledger: Se
     )
     encoded = build.stage(
         "encode",
-        rules=ordering | {"vocabulary": description, "tokenizer": tokenizer.TOKENIZER_VERSION},
-        inputs=[*(stage.digest for stage in read), ledger.digest, split.digest],
-        job=tokens.EncodeJob(
-            blocks,
-            kept,
-            split.urls("split.arrow")[0],
-            build.vocabulary,
-            build.encoder,
-            split_key,
-            order_key,
-        ),
+        rules={"vocabulary": description, "tokenizer": tokenizer.TOKENIZER_VERSION},
+        inputs=[*(stage.digest for stage in read), ledger.digest],
+        job=tokens.EncodeJob(blocks, kept, build.vocabulary, build.encoder),
         tasks=len(kept),
         map=tokens.encode_map,
         total_bytes=sum(count for key, count in ledger.counts.items() if key.endswith("/0/text_bytes")),
     )
     parts = tuple(encoded.urls("tokens.arrow"))
+    places = tokens.Ordering(split.urls("split.arrow")[0], split_key, order_key)
     layout = build.stage(
         "layout",
         rules=ordering | {"shard_bytes": recipe.tokens.shard_bytes},
-        inputs=[encoded.digest],
-        job=tokens.LayoutJob(parts, sources, recipe.tokens.shard_bytes),
+        inputs=[encoded.digest, split.digest],
+        job=tokens.LayoutJob(parts, places, recipe.tokens.shard_bytes),
         tasks=1,
         map=tokens.layout_map,
     )
-    plans = tokens.read_layout(layout.urls("layout.arrow")[0], sources)
+    plans = planned_shards(layout, encoded, sources, recipe.tokens.shard_bytes)
     build.stage(
         "shards",
         rules=ordering | {"names": [plan.name for plan in plans]},
-        inputs=[encoded.digest, layout.digest],
-        job=tokens.ShardsJob(parts, sources, plans),
+        inputs=[encoded.digest, split.digest, layout.digest],
+        job=tokens.ShardsJob(parts, places, sources, plans),
         tasks=len(parts),
         map=tokens.shards_map,
         partitions=len(plans),
@@ -264,6 +262,15 @@ def make_shards(build: Build, read: Sequence[Sealed], blocks: Blocks, ledger: Se
     return description
 
 
+def planned_shards(layout: Sealed, encoded: Sealed, sources: tuple[str, ...], limit: int) -> tuple[ShardPlan, ...]:
+    """Every shard to be; of a layout that was not made, as many as the ids may fill and two of each source."""
+    if not layout.is_forecast:
+        return tokens.read_layout(layout.urls("layout.arrow")[0], sources)
+    count = 2 * len(sources) + sum(part.bytes for part in encoded.facts("tokens.arrow")) // limit
+    return tuple(ShardPlan(0, 0, number, count, f"{number:05d}") for number in range(count))
+
+
+@functools.cache  # a plan asks as often as it is made, and a library does not change meanwhile
 def proved_behaviour(encoder: str) -> str:
     """The digest of what the tokenizer does, and the proof that the chosen encoder does the same.
 

@@ -1,14 +1,18 @@
-"""One task, from its input to its marker, its rows exchanged through spill files: what a worker is told to do."""
+"""One task, from its input to its marker: what a worker is told to do.
+
+The rows of an exchange go through spill files in the store, or, where an engine has a way of its own, as blocks.
+"""
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 
 from corpus import storage
 from corpus.storage import NewFile
 from corpus.table import Columns
-from pipelines.spill import SpillWriter, read_spills, spill_url
+from pipelines.spill import BUDGET_BYTES, SpillWriter, read_spills, spill_url
 from pipelines.stage import Output, Stage, done_tasks, publish_marker, task_name
 
 Tick = Callable[[int, int], None]
@@ -70,6 +74,33 @@ def run_map(stage: Stage, number: int, tick: Tick) -> None:
             file.discard()
     publish_marker(stage, task, output)
     ticker.flush()
+
+
+def map_blocks(stage: Stage, number: int, tick: Tick) -> Iterator[tuple[int, bytes]]:
+    """One map task of an exchange, now; its rows go on as blocks: (partition, block), read as they are asked for.
+
+    Past the budget they wait on this machine's disk. The marker is published behind the last of them.
+    """
+    task, ticker = task_name("map", number), Ticker(tick)
+    file = tempfile.SpooledTemporaryFile(BUDGET_BYTES)  # noqa: SIM115 (closed behind the last block)
+    try:
+        spill = SpillWriter(file)
+        output = Output(stage, task, spill, ticker)
+        stage.map(stage.job, number, output)
+        spill.flush()
+    except BaseException:
+        file.close()
+        raise
+
+    def hand_on() -> Iterator[tuple[int, bytes]]:
+        with file:
+            for partition, start, size in spill.entries:
+                file.seek(start)
+                yield partition, file.read(size)
+        publish_marker(stage, task, output)
+        ticker.flush()
+
+    return hand_on()
 
 
 def run_reduce(stage: Stage, partition: int, tick: Tick) -> None:

@@ -51,6 +51,7 @@ TOMBSTONES = frozenset(
 """What stands, in square brackets, where a text was."""
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_BASE = np.uint64(36)
 _LAST_ID = 2**64 - 1
 _LAST_SHIFTED = np.uint64(_LAST_ID // 36)  # times 36 it is still below 2**64
 
@@ -123,6 +124,37 @@ def base36(number: int) -> str:
         number, digit = divmod(number, 36)
         digits = _DIGITS[digit] + digits
     return _DIGITS[number] + digits
+
+
+def names(kind: NDArray[np.uint8], own: NDArray[np.uint64]) -> Texts:
+    """The names of posts as Reddit writes them, `t1_c1a0000`.
+
+    Args:
+        kind: uint8[n], `COMMENT` or `SUBMISSION`.
+        own: uint64[n], their ids.
+    """
+    digits = np.ones(len(own), np.int64)
+    rest = own // _BASE
+    while rest.any():
+        digits += rest > 0
+        rest //= _BASE
+    offsets = np.zeros(len(own) + 1, np.int64)
+    np.cumsum(digits + len("t1_"), out=offsets[1:])
+    data = np.empty(offsets[-1], np.uint8)
+    _write_names(kind, own, offsets, np.frombuffer(_DIGITS.encode(), np.uint8), data)
+    return Texts(data, offsets)
+
+
+@njit(cache=True, nogil=True)
+def _write_names(kind, own, offsets, digits, data):  # type: ignore[no-untyped-def]
+    """Writes each name from its end."""
+    for row in range(len(own)):
+        start, at, rest = offsets[row], offsets[row + 1], own[row]
+        data[start], data[start + 1], data[start + 2] = ord("t"), ord("0") + kind[row], ord("_")
+        while at > start + 3:
+            at -= 1
+            data[at] = digits[rest % _BASE]
+            rest //= _BASE
 
 
 def _posts(records: list[_Fields], damage: NDArray[np.uint8], repairs: NDArray[np.int32]) -> Posts:

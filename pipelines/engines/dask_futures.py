@@ -1,76 +1,99 @@
 """The Dask engine: a future a task, on workers of this machine or of a cluster; exchanges through spill files.
 
-Dask is told which task to run and nothing else: what a stage is comes to each worker once, as a plugin, and what a
-task made goes to the store, never back through Dask. A worker that dies loses what it was at; its tasks run again
-elsewhere, and a task that ends worker after worker ends the build with the name of its file. The one seam to Dask.
+Dask is told which task to run and nothing else: what a stage is lies in the store, and what a task makes goes
+there, never through Dask. A task whose worker dies runs again elsewhere; one that ends worker after worker, alone,
+ends the build with the name of its file. The one seam to Dask.
 """
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Self
 
 import dask
-from distributed import Client, Future, KilledWorker, LocalCluster, WorkerPlugin, get_worker
+from distributed import Client, Future, KilledWorker, LocalCluster, Worker, get_worker
 
-from corpus.errors import EngineError, StoreError
+from corpus.errors import EngineError
 from pipelines.fleet import check_fleet, versions
+from pipelines.retry import ATTEMPTS, may_pass
 from pipelines.stage import Stage, place, task_name
+from pipelines.stage_file import read_stage, write_stage
 from pipelines.task import Tick, run_map, run_reduce, undone
 
-ATTEMPTS = 3  # unpublished: our choice; of a task whose failure may pass: a flaky disk, a lost worker
-PATIENCE_SECONDS = 60.0  # unpublished: our choice; how long a build waits for a scheduler, or for any worker
-_CONNECT_SECONDS = 15.0
-_LOOK_SECONDS = 2.0
-_PLUGIN = "tokentrail"
-_MAY_PASS = (StoreError, EngineError, OSError, MemoryError, CancelledError)
-# Of a cluster of our own: a task is given to a worker when it is free, so that a death accuses one task alone.
+PATIENCE_SECONDS = 120.0  # unpublished: our choice; how long a build waits for a first worker, or another one
+CONNECT_SECONDS = 30.0  # distributed's own, comm.timeouts.connect: to find a scheduler, or to find it again
+_LOOK_SECONDS = 2.0  # unpublished: our choice; how often it looks whether anybody is left
+# Of a cluster of our own. What is ours to decide of another one stands in the launch files.
 _CLUSTER = {
     "distributed.scheduler.allowed-failures": ATTEMPTS - 1,
-    "distributed.scheduler.worker-saturation": 1.0,
+    "distributed.scheduler.worker-saturation": 1.0,  # to a worker that is free: its death accuses one task
+    "distributed.scheduler.worker-ttl": None,  # its nanny knows whether it lives; a busy one may well be silent
+    # What each process does beside its tasks: twenty-millisecond ticks and more took 4% of a core, idle or not.
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "5s",
+    # Dask sets it to shed memory between tasks; every large array is then mapped anew, at a third of our time.
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
 }
 
 
-class StagePlugin(WorkerPlugin):
-    """What every worker is given of a stage, those that join later too.
+@dataclass(frozen=True)
+class Errand:
+    """What a worker is sent with every task of a kind.
 
-    Args:
-        stage: The stage whose tasks are about to come.
-        expected: The versions of the process that drives it.
+    Attributes:
+        stage: Where the stage is written.
+        kind: "map" or "reduce".
+        fleet: The versions of the process that drives the build.
         topic: Where progress is reported.
     """
 
-    name = _PLUGIN
+    stage: str
+    kind: str
+    fleet: Mapping[str, str]
+    topic: str
 
-    def __init__(self, stage: Stage, expected: Mapping[str, str], topic: str) -> None:
-        self.stage, self.expected, self.topic = stage, expected, topic
 
-
-def run_task(key: str, kind: str, number: int) -> None:
-    """Runs one task of the stage that the worker was given.
+def run_task(number: int, errand: Errand) -> None:
+    """Runs one task, in a worker.
 
     Raises:
-        EngineError: The worker has another stage, or differs from the process that drives it.
+        EngineError: The worker is not fit for the build, or does not share its store.
         TokentrailError: The task failed.
     """
     worker = get_worker()
-    plugin = worker.plugins.get(_PLUGIN)
-    if plugin is None or plugin.stage.key != key:
-        raise EngineError("the worker was not given the stage", where=worker.address, remedy="start it again")
-    check_fleet(plugin.expected, {worker.address: versions()})
-    run = run_map if kind == "map" else run_reduce
-    run(plugin.stage, number, lambda size, documents: worker.log_event(plugin.topic, (size, documents)))
+    check_worker(worker.address, worker_facts(worker), errand.fleet)
+    run = run_map if errand.kind == "map" else run_reduce
+    run(read_stage(errand.stage), number, lambda *done: worker.log_event(errand.topic, done))
 
 
-def worker_facts() -> dict[str, str]:
-    """What a worker says of itself before it is given work."""
-    return dict(versions())
+def worker_facts(dask_worker: Worker) -> dict[str, str]:
+    """What a worker says of itself."""
+    return {**versions(), "threads": str(dask_worker.state.nthreads)}
+
+
+def check_worker(address: str, facts: Mapping[str, str], fleet: Mapping[str, str]) -> None:
+    """Refuses a worker that differs from the fleet, or that runs several tasks in one process.
+
+    Raises:
+        EngineError: It does; those that join while a build runs are refused with their first task.
+    """
+    found = dict(facts)
+    threads = found.pop("threads")
+    check_fleet(fleet, {address: found})
+    if threads != "1":
+        raise EngineError(
+            f"a worker would run {threads} tasks in one process",
+            where=address,
+            remedy="start workers with `dask worker --nthreads 1`, and as many as there are cores",
+        )
 
 
 class DaskEngine:
@@ -85,6 +108,7 @@ class DaskEngine:
     def __init__(self, workers: int, on_tick: Tick, scheduler: str | None = None) -> None:
         self._workers, self._on_tick, self._scheduler = workers, on_tick, scheduler
         self._name = f"tokentrail-{secrets.token_hex(4)}"  # keys of two builds on one cluster never meet
+        self._serial = itertools.count()
         self._stack = ExitStack()
         self._missing_since: float | None = None
 
@@ -93,7 +117,7 @@ class DaskEngine:
             address = self._scheduler or stack.enter_context(_own_cluster(self._workers))
             self._client = stack.enter_context(_connect(address))
             self._client.subscribe_topic(self._name, lambda event: self._on_tick(*event[1]))
-            self._check_workers()
+            _check_cluster(self._client)
             self._stack = stack.pop_all()
         return self
 
@@ -106,118 +130,130 @@ class DaskEngine:
         """Brings every task of a stage to its marker; those that have one are not run again.
 
         Raises:
-            EngineError: No worker is left, a task ended every worker it ran on, or workers have another store.
+            EngineError: No worker is left, a task ended every worker it ran on, or a worker has another store.
             TokentrailError: A task failed.
         """
-        self._give(stage)
+        url = write_stage(stage)
         for kind in ("map", "reduce"):
-            self._run_all(stage, kind, undone(stage, kind))
-            if missing := undone(stage, kind):
-                raise EngineError(
-                    f"{len(missing)} tasks ended well and left no marker where this process looks",
-                    where=f"{stage.folder}, {task_name(kind, missing[0])}",
-                    remedy="put --out on storage that every worker shares, under the same name",
-                )
+            errand = Errand(url, kind, versions(), self._name)
+            numbers = undone(stage, kind)
+            while numbers:
+                # A death accuses all that a worker had been given: each of the accused runs once more, alone.
+                for number in self._run_all(stage, errand, numbers):
+                    self._run_all(stage, errand, [number])
+                left = undone(stage, kind)
+                if len(left) == len(numbers):
+                    raise EngineError(
+                        "tasks ended well and left no marker where this process looks",
+                        where=f"{stage.folder}, {task_name(kind, left[0])}",
+                        remedy="put --out on storage that every worker shares, under the same name",
+                    )
+                numbers = left
 
-    def _check_workers(self) -> None:
-        """Refuses a fleet that is mixed, or whose workers run several tasks in one process."""
-        try:
-            self._client.wait_for_workers(1, timeout=PATIENCE_SECONDS)
-        except TimeoutError as error:
-            raise _nobody_left(self._client) from error
-        found: dict[str, Any] = self._client.run(worker_facts, on_error="return")
-        for address, facts in found.items():
-            if isinstance(facts, BaseException):
-                raise EngineError(
-                    f"a worker cannot run our code: {facts}",
-                    where=address,
-                    remedy="install the same release of tokentrail for the scheduler and every worker",
-                ) from facts
-        check_fleet(versions(), found)
-        for address, threads in self._client.nthreads().items():
-            if threads != 1:
-                raise EngineError(
-                    f"a worker would run {threads} tasks in one process",
-                    where=address,
-                    remedy="start workers with `dask worker --nthreads 1`, and as many as there are cores",
-                )
-
-    def _give(self, stage: Stage) -> None:
-        """Tells every worker what the stage is; a worker that dies meanwhile is no reason to stop."""
-        plugin = StagePlugin(stage, versions(), self._name)
-        for attempt in range(ATTEMPTS):
-            try:
-                self._client.register_plugin(plugin)
-                return
-            except OSError:
-                if attempt == ATTEMPTS - 1:
-                    raise
-                time.sleep(_LOOK_SECONDS)
-
-    def _run_all(self, stage: Stage, kind: str, numbers: Sequence[int]) -> None:
+    def _run_all(self, stage: Stage, errand: Errand, numbers: Sequence[int]) -> list[int]:
+        """Runs tasks to their ends, or of several until some are accused of ending worker after worker: those."""
         ended: SimpleQueue[Future] = SimpleQueue()
-        running: dict[str, tuple[Future, int]] = {}
+        running: dict[str, tuple[Future, int, int]] = {}
+        accused: list[int] = []
 
         def submit(some: Sequence[int], attempt: int) -> None:
-            keys = [f"{self._name}-{stage.name}-{task_name(kind, number)}-{attempt}" for number in some]
-            whole = [stage.key] * len(some), [kind] * len(some), some
-            futures = self._client.map(run_task, *whole, key=keys, pure=False) if some else []
+            keys = [f"{stage.name}-{errand.kind}-{number}-{self._name}-{next(self._serial)}" for number in some]
+            futures = self._client.map(run_task, some, key=keys, pure=False, errand=errand) if some else []
             for key, future, number in zip(keys, futures, some, strict=True):
-                running[key] = future, number
+                running[key] = future, number, attempt
                 future.add_done_callback(ended.put)
 
         try:
             submit(numbers, 1)
-            while running:
+            while running and len(accused) < ATTEMPTS:
                 try:
                     future = ended.get(timeout=_LOOK_SECONDS)
                 except Empty:
-                    self._look_after()
+                    self._look_for_workers()
                     continue
-                _, number = running.pop(future.key)
-                attempt = int(future.key.rpartition("-")[2])
-                if _may_run_again(future, place(stage, task_name(kind, number)), attempt):
+                _, number, attempt = running.pop(future.key)
+                error = _error_of(future)
+                if isinstance(error, KilledWorker) and len(numbers) > 1:
+                    accused.append(number)
+                elif error is not None:
+                    if attempt == ATTEMPTS or not may_pass(error):
+                        raise _explained(error, place(stage, task_name(errand.kind, number)))
+                    while not self._look_for_workers():
+                        time.sleep(_LOOK_SECONDS)
                     submit([number], attempt + 1)
         finally:
             if running and self._client.status == "running":
                 with suppress(OSError, TimeoutError):
-                    self._client.cancel([future for future, _ in running.values()], force=True)
+                    self._client.cancel([future for future, _, _ in running.values()], force=True)
+        return accused
 
-    def _look_after(self) -> None:
-        """Ends the wait when there is nobody to wait for."""
-        alive = False
+    def _look_for_workers(self) -> bool:
+        """Whether there is a worker.
+
+        Raises:
+            EngineError: For too long there was none, or the scheduler is gone for good.
+        """
+        found: Mapping[str, int] = {}
         if self._client.status == "running":
             with suppress(OSError, TimeoutError):
-                alive = bool(self._client.nthreads())
+                found = self._client.nthreads(callback_timeout=CONNECT_SECONDS)
         now = time.monotonic()
-        self._missing_since = None if alive else self._missing_since or now
-        if self._missing_since is not None and now - self._missing_since > PATIENCE_SECONDS:
+        self._missing_since = None if found else self._missing_since or now
+        waited = now - (self._missing_since or now)
+        if self._client.status == "closed" or waited > PATIENCE_SECONDS:
             raise _nobody_left(self._client)
+        return bool(found)
 
 
-def _may_run_again(future: Future, where: str, attempt: int) -> bool:
-    """Whether an ended task failed in a way that may pass, and has an attempt left.
-
-    Raises:
-        EngineError: It ended every worker that ran it.
-        BaseException: What the task raised, where another attempt would raise it too, or none is left.
-    """
+def _error_of(future: Future) -> BaseException | None:
+    """What an ended task ended with."""
     if future.status == "finished":
-        return False
-    error = future.exception() if future.status == "error" else None
+        return None
+    if future.status == "error":
+        error: BaseException = future.exception()
+        return error
+    return ConnectionError("the scheduler lost the task")  # it died or was started anew: that may pass
+
+
+def _explained(error: BaseException, where: str) -> BaseException:
+    """A failure in the words of a person who knows files and not Dask."""
     if isinstance(error, KilledWorker):
-        raise EngineError(
+        return EngineError(
             f"a task ended {error.allowed_failures + 1} workers, one after another",
             where=where,
             remedy="see the workers' logs: give them more memory, or take the file away; what is done is kept",
-        ) from error
-    if error is None:
-        error = EngineError(
-            "the cluster lost a task", where=where, remedy="start the same command again: done tasks are kept"
         )
-    if attempt >= ATTEMPTS or not isinstance(error, _MAY_PASS):
-        raise error
-    return True
+    if isinstance(error, ConnectionError):
+        return EngineError(
+            f"the cluster lost a task {ATTEMPTS} times: {error}",
+            where=where,
+            remedy="start the same command again: done tasks are kept",
+        )
+    return error
+
+
+def _check_cluster(client: Client) -> None:
+    """Refuses a cluster of which a process cannot run our code, or differs from this one.
+
+    Raises:
+        EngineError: So it is, or there is no worker.
+    """
+    try:
+        client.wait_for_workers(1, timeout=PATIENCE_SECONDS)
+    except TimeoutError as error:
+        raise _nobody_left(client) from error
+    try:
+        scheduler = client.run_on_scheduler(versions)
+    except Exception as error:  # whatever its import of our code raises
+        raise _not_ours(client.scheduler.address, error) from error
+    check_fleet(versions(), {client.scheduler.address: scheduler})
+    found: dict[str, Any] = client.run(worker_facts, on_error="return")
+    for address, facts in found.items():
+        if isinstance(facts, OSError):
+            continue  # It left meanwhile.
+        if isinstance(facts, BaseException):
+            raise _not_ours(address, facts) from facts
+        check_worker(address, facts, versions())
 
 
 @contextmanager
@@ -230,7 +266,8 @@ def _own_cluster(workers: int) -> Iterator[str]:
             threads_per_worker=1,
             processes=True,
             memory_limit=None,  # of its own data Dask holds none; the system judges what a task takes
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # of any builds on a machine, none minds the others' ports
+            scheduler_kwargs={"dashboard": False},
             silence_logs="ERROR",
         ) as cluster,
     ):
@@ -240,7 +277,7 @@ def _own_cluster(workers: int) -> Iterator[str]:
 @contextmanager
 def _connect(address: str) -> Iterator[Client]:
     try:
-        client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
+        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:
         raise EngineError(
             f"no scheduler answers: {error}",
@@ -251,9 +288,17 @@ def _connect(address: str) -> Iterator[Client]:
         yield client
 
 
+def _not_ours(address: str, error: BaseException) -> EngineError:
+    return EngineError(
+        f"a process of the cluster cannot run our code: {error}",
+        where=address,
+        remedy="install the same release of tokentrail for the scheduler and every worker",
+    )
+
+
 def _nobody_left(client: Client) -> EngineError:
     return EngineError(
-        f"for {PATIENCE_SECONDS:.0f} seconds there was no worker to run a task, or no scheduler to ask for one",
-        where=client.scheduler.address if client.scheduler else "the scheduler",
-        remedy="start workers again, then the same command: done tasks are kept",
+        "there is no scheduler, or none of its workers is left",
+        where=client.scheduler.address if client.scheduler else "the cluster",
+        remedy="start them again, then the same command: done tasks are kept",
     )

@@ -1,33 +1,26 @@
-"""The local engine: a pool of processes on one machine, exchanges through spill files in the store.
+"""The local engine: processes on one machine, exchanges through spill files in the store.
 
-Workers are spawned once and serve every stage. A worker whose parent is gone ends within a second, so a killed
-build leaves nobody writing.
+Workers are spawned when there is something to do and serve every stage. All that can kill a worker is a task's to
+bear alone: with one worker too the build's own process runs none, so that it lives to say which file it was.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import threading
-import time
+import pickle
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.queues import SimpleQueue
 from types import TracebackType
 from typing import Self
 
 from corpus.errors import EngineError
-from pipelines.stage import Stage
-from pipelines.task import run_map, run_reduce, undone
-
-_Tick = tuple[int, int]
-
-_ticks: SimpleQueue[_Tick] | None = None  # a worker's way to its parent, set once when it starts
+from pipelines.engines.worker import DeadWorkerError, Ended, Worker, that_speak
+from pipelines.retry import ATTEMPTS
+from pipelines.stage import Stage, place, task_name
+from pipelines.task import undone
 
 
 class LocalEngine:
-    """Runs stages on a pool of processes; with one worker, within this process.
+    """Runs stages on processes of this machine.
 
     Args:
         workers: Processes; never part of the result.
@@ -35,50 +28,9 @@ class LocalEngine:
     """
 
     def __init__(self, workers: int, on_tick: Callable[[int, int], None]) -> None:
-        self.workers, self._on_tick = workers, on_tick
-        self._pool: ProcessPoolExecutor | None = None
-        if workers > 1:
-            context = multiprocessing.get_context("spawn")
-            self._queue: SimpleQueue[_Tick] = context.SimpleQueue()
-            threading.Thread(target=self._drain, daemon=True).start()
-            self._pool = ProcessPoolExecutor(workers, context, _start_worker, (os.getpid(), self._queue))
-
-    def run(self, stage: Stage) -> None:
-        """Brings every task of a stage to its marker; those that have one are not run again."""
-        if self._pool is None:
-            for number in undone(stage, "map"):
-                run_map(stage, number, self._on_tick)
-            for partition in undone(stage, "reduce"):
-                run_reduce(stage, partition, self._on_tick)
-            return
-        self._run_all(self._pool, _map_in_worker, stage, undone(stage, "map"))
-        self._run_all(self._pool, _reduce_in_worker, stage, undone(stage, "reduce"))
-
-    def _run_all(
-        self, pool: ProcessPoolExecutor, run: Callable[[Stage, int], None], stage: Stage, numbers: Sequence[int]
-    ) -> None:
-        futures: list[Future[None]] = [pool.submit(run, stage, number) for number in numbers]
-        try:
-            wait(futures, return_when=FIRST_EXCEPTION)
-            for future in futures:
-                if future.done():
-                    future.result()
-        except BrokenProcessPool as error:
-            raise EngineError(
-                "a worker process died, perhaps for want of memory",
-                where=f"stage {stage.name}",
-                remedy="start the same command again with fewer --workers: done tasks are kept",
-            ) from error
-        finally:
-            for future in futures:
-                future.cancel()
-
-    def _drain(self) -> None:
-        while True:
-            try:
-                self._on_tick(*self._queue.get())
-            except (EOFError, OSError):
-                return
+        self._most, self._on_tick = workers, on_tick
+        self._workers: list[Worker] = []
+        self._stillborn = 0
 
     def __enter__(self) -> Self:
         return self
@@ -86,35 +38,94 @@ class LocalEngine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._pool is not None:
-            processes = list((self._pool._processes or {}).values())
-            self._pool.shutdown(wait=error is None, cancel_futures=True)
-            if error is not None:
-                for process in processes:
-                    process.terminate()
+        self._dismiss()
+
+    def run(self, stage: Stage) -> None:
+        """Brings every task of a stage to its marker; those that have one are not run again.
+
+        Raises:
+            EngineError: A task ended its worker again and again, or no worker comes to life.
+            TokentrailError: A task failed.
+        """
+        try:
+            for kind in ("map", "reduce"):
+                attempts: Counter[int] = Counter()
+                numbers, at_once = undone(stage, kind), self._most
+                while numbers:
+                    # Memory that was lacking was taken by all that ran: whoever died of it runs again alone.
+                    numbers, at_once = self._run_all(stage, kind, numbers, at_once, attempts), 1
+        except BaseException:
+            self._dismiss()
+            raise
+
+    def _run_all(
+        self, stage: Stage, kind: str, numbers: Sequence[int], at_once: int, attempts: Counter[int]
+    ) -> list[int]:
+        """Runs tasks to their ends, so many at once; gives those whose worker died, or lacked memory."""
+        waiting, accused = deque(numbers), list[int]()
+        pickled = pickle.dumps(stage, pickle.HIGHEST_PROTOCOL)  # a job of many files is megabytes: once for all
+        while waiting or any(worker.task is not None for worker in self._workers):
+            self._hand_out(pickled, kind, waiting, at_once)
+            for worker in that_speak(self._workers):
+                number, said = worker.task, worker.hear()
+                if said is None:
+                    self._stillborn = 0
+                elif not isinstance(said, Ended):
+                    self._on_tick(*said)
+                else:
+                    self._let_go(worker, said)
+                    if number is None or said.error is None:
+                        continue
+                    attempts[number] += 1
+                    if attempts[number] == ATTEMPTS or not said.may_pass:
+                        raise _explained(said.error, said.trace, place(stage, task_name(kind, number)))
+                    alone = isinstance(said.error, DeadWorkerError | MemoryError)
+                    (accused if alone else waiting).append(number)
+        return accused
+
+    def _hand_out(self, stage: bytes, kind: str, waiting: deque[int], at_once: int) -> None:
+        """Gives tasks to workers that are idle, and starts workers for those that are left."""
+        busy = sum(worker.task is not None for worker in self._workers)
+        for worker in self._workers:
+            is_free = worker.is_ready and worker.task is None
+            if waiting and busy < at_once and is_free and worker.give(stage, kind, waiting[0]):
+                waiting.popleft()
+                busy += 1
+        while len(self._workers) < min(at_once, busy + len(waiting)):
+            self._workers.append(Worker())
+
+    def _let_go(self, worker: Worker, said: Ended) -> None:
+        """Takes a worker from its task, or from the list if it died.
+
+        Raises:
+            EngineError: One after another died as it started.
+        """
+        worker.task = None
+        if not isinstance(said.error, DeadWorkerError):
+            return
+        self._workers.remove(worker)
+        worker.end()
+        self._stillborn += not worker.is_ready
+        if self._stillborn == ATTEMPTS:
+            raise EngineError(
+                f"{ATTEMPTS} worker processes ended as they started, the last by {said.error}",
+                where="this machine",
+                remedy="see what they say above; free some memory, or give fewer --workers",
+            )
+
+    def _dismiss(self) -> None:
+        for worker in self._workers:
+            worker.end()
+        self._workers = []
 
 
-def _start_worker(parent: int, queue: SimpleQueue[_Tick]) -> None:
-    """Tells a worker where its progress goes, and ends it when its parent is gone."""
-    global _ticks  # set once per process, before any task
-    _ticks = queue
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _map_in_worker(stage: Stage, number: int) -> None:
-    run_map(stage, number, _report)
-
-
-def _reduce_in_worker(stage: Stage, partition: int) -> None:
-    run_reduce(stage, partition, _report)
-
-
-def _report(size: int, documents: int) -> None:
-    if _ticks is not None:
-        _ticks.put((size, documents))
+def _explained(error: BaseException, trace: str, where: str) -> BaseException:
+    """A failure in the words of a person who knows files and not processes."""
+    if not isinstance(error, DeadWorkerError):
+        error.add_note(trace)
+        return error
+    return EngineError(
+        f"a task ends every worker that runs it, {ATTEMPTS} so far, the last by {error}",
+        where=where,
+        remedy="give it more memory, or take the file away; what is done is kept",
+    )

@@ -27,6 +27,7 @@ from pipelines.steps.treatment import MEASURED, treat
 
 TASK_BYTES = 4 << 20  # unpublished: our choice; small files are read together until they have this size on disk
 ANY_LABEL = "*"
+_UNREAD = Text(normalise=())  # where there is no text, no rule is asked
 _REFUSAL = ("source", "block", "reason")
 
 
@@ -233,7 +234,7 @@ def _by_treatment(recipe: Recipe, source: NDArray[np.uint16], texts: Texts) -> t
     treatments: list[Text] = []
     which = np.zeros(len(texts), np.int64)
     for number in np.unique(source).tolist():
-        text = recipe.source[number].text or recipe.text if number < len(recipe.source) else recipe.text
+        text = recipe.source[number].text or recipe.text if number < len(recipe.source) else _UNREAD
         if text not in treatments:
             treatments.append(text)
         which[source == number] = treatments.index(text)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +14,10 @@ from corpus.document import DOC_ID_BYTES, Texts, document_id
 from corpus.readers.record import Lines
 from corpus.recipe import Input, Recipe
 from corpus.source import Blob
-from corpus.table import Columns
+from corpus.table import Columns, concat, cut, row_count
+from pipelines.external_sort import gathered, starts_of
 from pipelines.stage import Output
-from pipelines.steps.blocks import BlockWriter
+from pipelines.steps.blocks import BATCH_TEXT_BYTES, BlockWriter
 from pipelines.steps.documents import ANY_LABEL, count_documents, judged, source_numbers, unread_source
 
 
@@ -58,6 +60,42 @@ def spread(keys: NDArray[np.uint64], partitions: int) -> NDArray[np.int64]:
     """Spreads ids evenly, whatever runs of them a file holds (Fibonacci hashing: Knuth, TAOCP 3, 6.4)."""
     high = (keys * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)
     return (high.astype(np.int64) * partitions) >> 32
+
+
+def in_batches(
+    tables: Iterable[Columns], by: str, sizes: Callable[[Columns], NDArray[np.int64]]
+) -> Iterator[tuple[Columns, NDArray[np.int64]]]:
+    """Threads or stories, a batch of them at a time: (their records, where each one begins).
+
+    They are cut where all before them pass another `BATCH_TEXT_BYTES`, wherever the tables are: on this it depends
+    where blocks end.
+
+    Args:
+        tables: Records whose groups stand together.
+        by: The column that tells the groups apart.
+        sizes: Bytes of each record of a table.
+    """
+    held: list[Columns] = []
+    total = number = 0
+    for table in gathered(tables, [by], BATCH_TEXT_BYTES):
+        starts = starts_of(table, [by])
+        ends = total + np.cumsum(np.add.reduceat(sizes(table), starts))
+        total, numbers = int(ends[-1]), ends // BATCH_TEXT_BYTES
+        first = starts[np.flatnonzero(np.diff(numbers, prepend=number))].tolist()
+        number = int(numbers[-1])
+        for start, end in itertools.pairwise([0, *first, row_count(table)]):
+            if start in first and held:
+                yield _batch(held, by)
+                held = []
+            if end > start:
+                held.append(cut(table, start, end))
+    if held:
+        yield _batch(held, by)
+
+
+def _batch(held: list[Columns], by: str) -> tuple[Columns, NDArray[np.int64]]:
+    whole = concat(held)
+    return whole, starts_of(whole, [by])
 
 
 def count_unchosen(output: Output, name: str, label: str, records: int, size: int) -> None:

@@ -1,5 +1,7 @@
 """Exact and near-duplicates (design: exact first, then MinHash, every candidate verified, then one resolution).
 
+Here are the stages that touch texts or all documents; `candidates.py` and `losers.py` have the other two.
+
     exact       rows of all blocks      -> by text digest -> the others of each text, with the one that stays
     signatures  those that do not go on -> by block       -> band keys of the documents that do
     candidates  band keys               -> by key         -> pairs that share a bucket
@@ -12,7 +14,8 @@ Rank is the recipe's source order, then the smallest id: columns `source`, `doc_
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,15 +27,21 @@ from corpus.document import Texts
 from corpus.drops import Drop
 from corpus.part import read_part
 from corpus.shingles import ShingleSets, count_shared, shingle_sets
-from corpus.table import Columns, concat, fixed_key, gather, row_count, take
+from corpus.table import Columns, gather, row_count, take
+from pipelines.external_sort import ExternalSort, distinct, gathered, sort_rows, starts_of
 from pipelines.stage import Output
 from pipelines.steps.blocks import Blocks, rows_by_block
 
 RECORDS_PER_PARTITION = 250_000  # unpublished: our choice; about 20 MB of digest records
+_ADDRESS = ("block", "row")
 _IDENTITY = ("doc_id", "source", "block", "row")
 _PARTNER = np.dtype([("doc_id", "V16"), ("source", "<u2"), ("block", "<u4"), ("row", "<u4")])
+_PAIR = ("b_block", "b_row", "a_block", "a_row")
 _ROWS_AT_ONCE = 4096
-EVIDENCE_BYTES = 256 << 20  # unpublished: our choice; shingle sets held at once, so that a block is read rarely
+_PAIRS_AT_ONCE = 1 << 17
+# Unpublished: our choice; shingle sets, and pairs, held at once: the more, the more rarely a block is read again.
+EVIDENCE_BYTES = 64 << 20
+PAIRS_BYTES = 16 << 20
 
 
 def partitions_for(records: int) -> int:
@@ -46,21 +55,28 @@ def partition_of(keys: NDArray[np.uint8], partitions: int) -> NDArray[np.int64]:
     return high * partitions >> 32
 
 
-def others_of_each(keys: NDArray[np.uint8], records: Columns, rank: Sequence[NDArray[np.int64]] = ()) -> Columns:
-    """Of the records of one key the best ranked stays: the others, in the order of keys, with its id as `winner`.
+def others_of_each(tables: Iterable[Columns], key: str) -> Iterator[Columns]:
+    """Of the records of one key the best ranked stays: the others, in their order, with its id as `winner`.
 
     Args:
-        keys: uint8[n, k], each record's.
-        records: n documents: `doc_id`, `source` and what the answer is to hold of each.
-        rank: What ranks before source and id, the least significant first.
+        tables: Records sorted by key, then by rank: the key's column, `doc_id`, and what the answer is to hold.
+        key: A column of uint8[n, k].
+
+    Yields:
+        The others of each table, be there any or not.
     """
-    order = np.lexsort([*fixed_key(records["doc_id"]), records["source"], *rank, *fixed_key(keys)])
-    keys = keys[order]
-    first = np.ones(len(order), bool)
-    first[1:] = (keys[1:] != keys[:-1]).any(axis=1)
-    winner = np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
-    lost = np.flatnonzero(~first)
-    return {**take(records, order[lost]), "winner": records["doc_id"][order[winner[lost]]]}
+    before, winner = b"", np.zeros((1, 16), np.uint8)  # of the last record of the table before
+    for table in tables:
+        first = np.zeros(row_count(table), bool)
+        first[starts_of(table, [key])] = True
+        first[:1] &= table[key][:1].tobytes() != before
+        # Where no record is the first of its key yet, the place is -1: the winner that came with the table before.
+        place = np.maximum.accumulate(np.where(first, np.arange(len(first)), -1))
+        winners = np.concatenate([table["doc_id"], winner])[place]
+        lost = np.flatnonzero(~first)
+        yield {**take(table, lost), "winner": winners[lost]}
+        if len(first):
+            before, winner = table[key][-1].tobytes(), winners[-1:]
 
 
 @dataclass(frozen=True)
@@ -77,7 +93,7 @@ def exact_map(job: ExactJob, number: int, output: Output) -> None:
     if number >= job.blocks.groups:
         for columns in read_part(job.gone[number - job.blocks.groups]):
             del columns["winner"]
-            _send(columns, True, job.partitions, output)
+            _send(columns, False, job.partitions, output)
         return
     for block in job.blocks.group(number):
         rows = job.blocks.read_rows(block, ["doc_id", "source", "text_digest", "drop"])
@@ -85,25 +101,25 @@ def exact_map(job: ExactJob, number: int, output: Output) -> None:
         columns = take(rows, live)
         columns["block"] = np.full(len(live), block, np.uint32)
         columns["row"] = live.astype(np.uint32)
-        _send(columns, False, job.partitions, output)
+        _send(columns, True, job.partitions, output)
 
 
-def _send(columns: Columns, gone: bool, partitions: int, output: Output) -> None:
+def _send(columns: Columns, stays: bool, partitions: int, output: Output) -> None:
     count = row_count(columns)
-    columns["gone"] = np.full(count, gone, np.uint8)
+    columns["stays"] = np.full(count, stays, np.uint8)
     output.emit(partition_of(columns["text_digest"], partitions), columns)
     output.tick(0, count)
 
 
 def exact_reduce(job: ExactJob, partition: int, blocks: Iterator[Columns], output: Output) -> None:
     """Of each text the best ranked that is not gone stays; writes the others with its id."""
-    records = concat(blocks)
-    if not records:
-        return
-    address = records["block"].astype(np.uint64) << np.uint64(32) | records["row"]
-    records = take(records, ~np.isin(address, address[records["gone"] > 0]))
-    losers = others_of_each(records["text_digest"], records)
-    output.write("exact.arrow", {name: losers[name] for name in ("block", "row", "winner")})
+    # Of a document that is gone, the record that says so comes right before the one that came with its block.
+    records = sort_rows(blocks, ("text_digest", "source", "doc_id", *_ADDRESS, "stays"))
+    staying = (
+        take(table, table["stays"] > 0) for table in distinct(records, ("text_digest", "doc_id", *_ADDRESS))
+    )
+    losers = others_of_each(staying, "text_digest")
+    output.write_all("exact.arrow", ({name: table[name] for name in (*_ADDRESS, "winner")} for table in losers))
 
 
 @dataclass(frozen=True)
@@ -148,52 +164,6 @@ def signatures_reduce(job: SignaturesJob, group: int, blocks: Iterator[Columns],
 
 
 @dataclass(frozen=True)
-class CandidatesJob:
-    """What the candidates stage reads."""
-
-    bands: tuple[str, ...]
-    partitions: int
-
-
-def candidates_map(job: CandidatesJob, number: int, output: Output) -> None:
-    """Sends each band record to the partition of its key."""
-    for columns in read_part(job.bands[number]):
-        high = (columns["key"] >> np.uint64(32)).astype(np.int64)
-        output.emit(high * job.partitions >> 32, columns)
-        output.tick(0, row_count(columns))
-
-
-def candidates_reduce(job: CandidatesJob, partition: int, blocks: Iterator[Columns], output: Output) -> None:
-    """Writes the pairs that share a bucket: a is the better ranked, b the other."""
-    records = concat(blocks)
-    if not records:
-        return
-    node, first = _rank(records)
-    refine = np.stack([records[name] for name in sorted(records) if name.startswith("refine")], axis=1)
-    pairs = duplicates.candidate_pairs(records["key"], node, refine)
-    output.counts["in_large_buckets"] += pairs.in_large_buckets
-    output.counts["pairs"] += len(pairs.better)
-    identity = {name: records[name] for name in _IDENTITY}
-    columns = {f"a_{name}": column[first[pairs.better]] for name, column in identity.items()}
-    columns |= {f"b_{name}": column[first[pairs.worse]] for name, column in identity.items()}
-    output.write("pairs.arrow", columns)
-
-
-def _rank(records: Columns) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Numbers the documents of a table in rank order: (node of each record, one record of each node)."""
-    keys = [*fixed_key(records["doc_id"]), records["source"]]
-    order = np.lexsort(keys)
-    new = np.zeros(len(order), bool)
-    new[:1] = True
-    for key in keys:
-        ranked = key[order]
-        new[1:] |= ranked[1:] != ranked[:-1]
-    node = np.empty(len(order), np.int64)
-    node[order] = np.cumsum(new) - 1
-    return node, order[new]
-
-
-@dataclass(frozen=True)
 class VerifyJob:
     """What the two stages that verify candidates read."""
 
@@ -211,16 +181,15 @@ def shingles_map(job: VerifyJob, number: int, output: Output) -> None:
 
 def shingles_reduce(job: VerifyJob, group: int, blocks: Iterator[Columns], output: Output) -> None:
     """Writes each b with its shingle set once per block group of its a's, and the a's in a list."""
-    pairs = concat(blocks)
-    if not pairs:
-        return
-    address = [pairs[name] for name in ("a_row", "a_block", "b_row", "b_block")]
-    order = np.lexsort(address)
-    new = np.ones(len(order), bool)
-    new[1:] = np.any([key[order][1:] != key[order][:-1] for key in address], axis=0)
-    pairs = take(pairs, order[new])  # Several bands give the same pair.
-    output.counts["pairs_verified"] += row_count(pairs)
-    with output.part("shingles.arrow") as part:
+    pairs = distinct(sort_rows(blocks, _PAIR), _PAIR)  # Several bands give the same pair.
+    some = gathered(pairs, ("b_block", "b_row"), PAIRS_BYTES)
+    output.write_all("shingles.arrow", _shingled(job, group, some, output))
+
+
+def _shingled(job: VerifyJob, group: int, tables: Iterator[Columns], output: Output) -> Iterator[Columns]:
+    """The rows of `shingles_reduce`, of pairs in the order of their b's."""
+    for pairs in tables:
+        output.counts["pairs_verified"] += row_count(pairs)
         for texts, members in _texts_of(job.blocks, group, pairs["b_block"], pairs["b_row"]):
             sets = shingle_sets(texts, job.ngram)
             mine = take(pairs, members)
@@ -232,9 +201,8 @@ def shingles_reduce(job: VerifyJob, group: int, blocks: Iterator[Columns], outpu
                 rows = np.arange(first, min(first + _ROWS_AT_ONCE, len(starts)))
                 columns = {f"b_{name}": mine[f"b_{name}"][starts[rows]] for name in _IDENTITY}
                 columns |= {"a_group": a_group[starts[rows]], "a": partners.take(rows)}
-                part.write(columns | {"b_shingles": _packed(sets, which[starts[rows]])})
+                yield columns | {"b_shingles": _packed(sets, which[starts[rows]])}
             output.tick(int(texts.offsets[-1]), len(texts))
-        output.parts.append(part.close())
 
 
 def _partners(pairs: Columns, bounds: NDArray[np.int64]) -> Texts:
@@ -254,28 +222,36 @@ def evidence_map(job: VerifyJob, number: int, output: Output) -> None:
 
 def evidence_reduce(job: VerifyJob, group: int, blocks: Iterator[Columns], output: Output) -> None:
     """Measures every pair in integers and writes those at or above the threshold."""
-    edges: list[Columns] = []
-    for table in gather(blocks, EVIDENCE_BYTES):
-        partners: Texts = table["a"]
-        a = np.frombuffer(partners.data.tobytes(), _PARTNER)
-        owner = np.repeat(np.arange(len(partners)), partners.lengths // _PARTNER.itemsize)
-        right = _unpacked(table["b_shingles"])
-        for texts, members in _texts_of(job.blocks, group, a["block"], a["row"]):
-            left = shingle_sets(texts, job.ngram)
-            _, which = np.unique(a["row"][members], return_inverse=True)
-            inter, union = count_shared(left, which.astype(np.int64), right, owner[members])
+    with ExternalSort(("a_block", "a_row", "b_block", "b_row")) as edges:
+        nothing: list[Columns] = []  # what a group is left with that has no near-duplicates among its pairs
+        for table in gather(blocks, EVIDENCE_BYTES):
+            for found in _measured(job, group, table, output):
+                edges.add(found)
+                nothing = nothing or [take(found, np.zeros(0, np.int64))]
+        output.write_all("evidence.arrow", itertools.chain(nothing, edges.sorted()))
+
+
+def _measured(job: VerifyJob, group: int, table: Columns, output: Output) -> Iterator[Columns]:
+    """The pairs of some b's with their a's that are at or above the threshold, block by block of the a's."""
+    partners: Texts = table["a"]
+    a = partners.data.view(_PARTNER)
+    owner = np.repeat(np.arange(len(partners)), partners.lengths // _PARTNER.itemsize)
+    right = _unpacked(table["b_shingles"])
+    for texts, asking in _texts_of(job.blocks, group, a["block"], a["row"]):
+        left = shingle_sets(texts, job.ngram)
+        _, which = np.unique(a["row"][asking], return_inverse=True)
+        for first in range(0, len(asking), _PAIRS_AT_ONCE):
+            members = asking[first : first + _PAIRS_AT_ONCE]
+            left_rows = which[first : first + _PAIRS_AT_ONCE].astype(np.int64)
+            inter, union = count_shared(left, left_rows, right, owner[members])
             similar = duplicates.reaches(inter, union, job.threshold_percent)
             output.counts["pairs_below"] += int((~similar).sum())
             found = members[similar]
             columns: Columns = {f"a_{name}": a[name][found] for name in ("source", "block", "row")}
             columns["a_doc_id"] = np.ascontiguousarray(a["doc_id"][found]).view(np.uint8).reshape(-1, 16)
             columns |= {f"b_{name}": table[f"b_{name}"][owner[found]] for name in _IDENTITY}
-            edges.append(columns | {"inter": inter[similar], "union": union[similar]})
-            output.tick(int(texts.offsets[-1]), len(members))
-    if edges:
-        whole = concat(edges)
-        order = np.lexsort([whole[name] for name in ("b_row", "b_block", "a_row", "a_block")])
-        output.write("evidence.arrow", take(whole, order))
+            yield columns | {"inter": inter[similar], "union": union[similar]}
+        output.tick(int(texts.offsets[-1]), len(asking))
 
 
 def _texts_of(
@@ -301,32 +277,5 @@ def _packed(sets: ShingleSets, which: NDArray[np.intp]) -> Texts:
 
 
 def _unpacked(packed: Any) -> ShingleSets:
-    return ShingleSets(np.frombuffer(packed.data.tobytes(), np.uint64), packed.offsets // 8)
-
-
-@dataclass(frozen=True)
-class LosersJob:
-    """What the resolution reads."""
-
-    evidence: tuple[str, ...]
-    policy: str
-
-
-def losers_map(job: LosersJob, number: int, output: Output) -> None:
-    """Resolves all edges at once and writes each loser with its winner and the measured Jaccard.
-
-    The one task that holds a whole table: 56 bytes an edge, of which there are far fewer than documents.
-    """
-    edges = concat(columns for url in job.evidence for columns in read_part(url))
-    if not row_count(edges):
-        return
-    both = {n: np.concatenate([edges[f"a_{n}"], edges[f"b_{n}"]]) for n in _IDENTITY}
-    node, first = _rank(both)
-    half = len(node) // 2
-    verdicts = duplicates.resolve(node[:half], node[half:], duplicates.Policy(job.policy))
-    lost = first[verdicts.loser]
-    columns: Columns = {name: both[name][lost] for name in ("block", "row")}
-    columns["winner"] = both["doc_id"][first[verdicts.winner]]
-    columns["via"] = both["doc_id"][first[verdicts.via]]
-    columns["inter"], columns["union"] = edges["inter"][verdicts.pair], edges["union"][verdicts.pair]
-    output.write("losers.arrow", take(columns, np.lexsort([columns["row"], columns["block"]])))
+    hashes = np.require(packed.data.view(np.uint64), requirements="A")
+    return ShingleSets(hashes, packed.offsets // 8)

@@ -23,10 +23,11 @@ from corpus.part import read_part
 from corpus.readers.hacker_news import Item, chains_of, document_text, newest, parse, record_key
 from corpus.story_roots import StoryRoots, pack
 from corpus.table import Columns, concat, take
+from pipelines.external_sort import sort_rows
 from pipelines.stage import Output
-from pipelines.steps.blocks import BATCH_TEXT_BYTES, BlockWriter
+from pipelines.steps.blocks import BlockWriter
 from pipelines.steps.documents import count_documents, count_refusals, count_stream
-from pipelines.steps.dumps import Dumps, add_damaged, assemble, count_unchosen, raw_digests, spread
+from pipelines.steps.dumps import Dumps, add_damaged, assemble, count_unchosen, in_batches, raw_digests, spread
 from pipelines.steps.reading import read_blob, read_line_batches
 
 # Unpublished: our choice; of files as they lie on disk, whose lines take up to 8 times that.
@@ -133,18 +134,10 @@ def stories_map(job: StoriesJob, number: int, output: Output) -> None:
 
 def stories_reduce(job: StoriesJob, partition: int, blocks: Iterator[Columns], output: Output) -> None:
     """Makes the document of every story; what it does not hold is counted."""
-    items = concat(blocks)
-    if not items:
-        return
-    order = np.lexsort([items["record"], items["blob"], items["story"]])
-    starts = np.flatnonzero(np.diff(items["story"][order], prepend=0))
-    size = np.cumsum(np.add.reduceat(items["raw_bytes"][order], starts))
-    cuts = np.flatnonzero(np.diff(size // BATCH_TEXT_BYTES)) + 1
-    bounds = np.append(starts, len(order))
+    items = sort_rows(blocks, ("story", "blob", "record"))
     writer = BlockWriter(output)
-    for stories in np.split(np.arange(len(starts)), cuts):
-        some = take(items, order[bounds[stories[0]] : bounds[stories[-1] + 1]])
-        _add_documents(job.dumps, some, starts[stories] - starts[stories[0]], writer, output)
+    for some, starts in in_batches(items, "story", lambda table: table["raw_bytes"]):
+        _add_documents(job.dumps, some, starts, writer, output)
     writer.flush()
 
 

@@ -9,9 +9,10 @@ The bodies of posts off the chains, two thirds of Reddit, are never moved.
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,17 +21,19 @@ from corpus.document import Texts
 from corpus.normalise import EXTRACTION_RULES
 from corpus.part import read_part
 from corpus.readers.record import Lines
-from corpus.readers.reddit import COMMENT, SUBMISSION, base36, parse
+from corpus.readers.reddit import COMMENT, SUBMISSION, base36, names, parse
 from corpus.reddit_chains import ChainRule, Nodes, longest_chains
 from corpus.table import Columns, concat, row_count, take
+from pipelines.external_sort import gathered, sort_rows
 from pipelines.stage import Output
-from pipelines.steps.blocks import BATCH_TEXT_BYTES, BlockWriter
+from pipelines.steps.blocks import BlockWriter
 from pipelines.steps.documents import count_documents, count_refusals, count_stream
-from pipelines.steps.dumps import Dumps, add_damaged, assemble, count_unchosen, raw_digests, spread
+from pipelines.steps.dumps import Dumps, add_damaged, assemble, count_unchosen, in_batches, raw_digests, spread
 from pipelines.steps.reading import read_blob, read_line_batches
 
 # Unpublished: our choice; of files as they lie on disk, whose nodes take about as much.
 PARTITION_BYTES = 128 << 20
+_NODES_BYTES = 16 << 20  # unpublished: our choice; of threads resolved together, a larger one alone
 _CHOSEN = "chosen.arrow"
 
 
@@ -77,13 +80,15 @@ def threads_map(job: Dumps, number: int, output: Output) -> None:
 
 def threads_reduce(job: Dumps, partition: int, blocks: Iterator[Columns], output: Output) -> None:
     """Chooses the longest chain of every thread; what is off the chains is counted."""
-    nodes = concat(blocks)
+    threads = gathered(sort_rows(blocks, ("thread", "blob", "record")), ["thread"], _NODES_BYTES)
+    output.write_all(_CHOSEN, (_choose(job, nodes, output) for nodes in threads))
+
+
+def _choose(job: Dumps, nodes: Columns, output: Output) -> Columns:
+    """The chosen posts of some whole threads, in the order of their chains."""
     chain_rule, name = job.entry.chain, job.entry.name
-    if not nodes:
-        return
-    names = ("thread", "kind", "id", "parent_kind", "parent", "live", "chars", "digest", "blob", "record")
     rule = ChainRule(longest=chain_rule.longest, head=chain_rule.head)
-    chains = longest_chains(Nodes(**{column: nodes[column] for column in names}), rule)
+    chains = longest_chains(Nodes(**{field.name: nodes[field.name] for field in fields(Nodes)}), rule)
     off = np.ones(row_count(nodes), bool)
     off[chains.rows] = False
     for label, mask in (
@@ -92,12 +97,11 @@ def threads_reduce(job: Dumps, partition: int, blocks: Iterator[Columns], output
         ("deleted", (nodes["kind"] == COMMENT) & (nodes["live"] == 0)),
     ):
         count_unchosen(output, name, label, int((mask & off).sum()), int(nodes["raw_bytes"][mask & off].sum()))
-    for field in ("comments", "live", "chosen", "chars_live", "chars_chosen", "orphans", "cycles"):
-        output.counts[f"chains/{name}/{field}"] += int(getattr(chains, field).sum())
+    for figure in ("comments", "live", "chosen", "chars_live", "chars_chosen", "orphans", "cycles"):
+        output.counts[f"chains/{name}/{figure}"] += int(getattr(chains, figure).sum())
     output.counts[f"chains/{name}/threads"] += len(chains)
     output.counts[f"chains/{name}/copies"] += int((chains.comments_read - chains.comments).sum())
-    chosen = take({column: nodes[column] for column in ("thread", "blob", "record")}, chains.rows)
-    output.write(_CHOSEN, chosen)
+    return take({column: nodes[column] for column in ("thread", "blob", "record")}, chains.rows)
 
 
 def bodies_map(job: PartsJob, number: int, output: Output) -> None:
@@ -110,25 +114,44 @@ def bodies_map(job: PartsJob, number: int, output: Output) -> None:
 def bodies_reduce(job: PartsJob, partition: int, blocks: Iterator[Columns], output: Output) -> None:
     """Reads a dump again and writes the bodies of its chosen records."""
     blob_number = job.reddit.numbers[partition]
-    chosen = np.zeros(0, bool)
-    for columns in blocks:
-        last = int(columns["record"].max()) + 1
-        chosen = np.pad(chosen, (0, max(0, last - len(chosen))))
-        chosen[columns["record"]] = True
-    if not len(chosen):
+    records = sort_rows(blocks, ["record"])
+    first = next(records, None)
+    if first is None:
         return
+    chosen = _Chosen(itertools.chain([first], records))
     with output.part("bodies.arrow") as part:
 
         def consume(chunks: Iterator[bytes]) -> None:
             for lines in read_line_batches(chunks, job.reddit.recipe.max_record_bytes):
-                known = np.flatnonzero(lines.number < len(chosen))
-                rows = known[chosen[lines.number[known]]]
+                rows = chosen.among(lines.number)
                 if len(rows):
                     part.write(_bodies(lines, rows, blob_number))
                     output.tick(0, len(rows))
 
         read_blob(job.reddit.data, job.reddit.blobs[blob_number], job.reddit.recipe.on_damage, consume)
         output.parts.append(part.close())
+
+
+class _Chosen:
+    """The numbers of chosen records, ascending, as a reading comes by them."""
+
+    def __init__(self, tables: Iterator[Columns]) -> None:
+        self._tables = tables
+        self._ahead = np.zeros(0, np.int64)
+
+    def among(self, numbers: NDArray[np.int64]) -> NDArray[np.intp]:
+        """Which of the next lines are chosen; their numbers ascend from call to call."""
+        if not len(numbers):
+            return np.zeros(0, np.intp)
+        while not len(self._ahead) or self._ahead[-1] < numbers[-1]:
+            table = next(self._tables, None)
+            if table is None:
+                break
+            self._ahead = np.concatenate([self._ahead, table["record"]])
+        passed = np.searchsorted(self._ahead, numbers[-1], "right")
+        rows = np.flatnonzero(np.isin(numbers, self._ahead[:passed]))
+        self._ahead = self._ahead[passed:]
+        return rows
 
 
 def _bodies(lines: Lines, rows: NDArray[np.intp], blob_number: int) -> Columns:
@@ -171,42 +194,44 @@ def chains_map(job: ChainsJob, number: int, output: Output) -> None:
 
 def chains_reduce(job: ChainsJob, partition: int, blocks: Iterator[Columns], output: Output) -> None:
     """Puts the bodies of each thread in the order of its chain and writes the documents."""
-    bodies = concat(blocks)
-    if not bodies:
+    first = next(blocks, None)
+    if first is None:
         return
-    chosen = concat(read_part(job.chosen[partition]))
-    # Both sides hold the same posts: sorted by address they match row by row.
-    by_address = np.lexsort([bodies["record"], bodies["blob"]])
-    chain_order = np.argsort(np.lexsort([chosen["record"], chosen["blob"]]), kind="stable")
-    bodies = take(bodies, by_address[chain_order])
-    starts = np.flatnonzero(np.append(True, bodies["thread"][1:] != bodies["thread"][:-1]))
-    ends = np.append(starts[1:], row_count(bodies))
-    bodies["text"] = EXTRACTION_RULES["reddit-entities"].apply(bodies["text"])
-    count_documents(output, job.reddit.entry.name, row_count(bodies), int(bodies["raw_bytes"].sum()))
+    bodies = _placed(itertools.chain([first], blocks), job.chosen[partition])
     writer = BlockWriter(output)
-    size = np.cumsum(np.add.reduceat(bodies["text"].lengths, starts))
-    cuts = np.flatnonzero(np.diff(size // BATCH_TEXT_BYTES)) + 1
-    for chains in np.split(np.arange(len(starts)), cuts):
-        rows, kept, texts, comments = _documents(job.reddit, bodies, starts[chains], ends[chains])
+    # The order is by place, and the bodies of a thread have places in a row.
+    for some, starts in in_batches(sort_rows(bodies, ["place"]), "thread", lambda table: table["text"].lengths):
+        count_documents(output, job.reddit.entry.name, row_count(some), int(some["raw_bytes"].sum()))
+        rows, kept, texts, comments = _documents(job.reddit, some, starts)
         count_refusals(output, job.reddit.recipe, rows)
         writer.add(rows, kept, texts, comments)
         output.tick(int(texts.offsets[-1]), len(kept))
     writer.flush()
 
 
+def _placed(blocks: Iterator[Columns], chosen_url: str) -> Iterator[Columns]:
+    """Bodies with their texts extracted and their places among the chosen posts; 16 bytes a post are held."""
+    chosen = concat(read_part(chosen_url, ["blob", "record"]))
+    address = _address(chosen)
+    order = np.argsort(address)
+    address = address[order]
+    for bodies in blocks:
+        text = EXTRACTION_RULES["reddit-entities"].apply(bodies["text"])
+        yield bodies | {"text": text, "place": order[np.searchsorted(address, _address(bodies))]}
+
+
+def _address(posts: Columns) -> NDArray[np.int64]:
+    """Where posts lie, in one number: no file has 2**40 lines."""
+    address: NDArray[np.int64] = posts["blob"] << 40 | posts["record"]
+    return address
+
+
 def _documents(
-    job: Dumps, bodies: Columns, starts: NDArray[np.intp], ends: NDArray[np.intp]
+    job: Dumps, bodies: Columns, starts: NDArray[np.int64]
 ) -> tuple[Columns, NDArray[np.int64], Texts, Columns]:
     """The documents of some chains: ledger rows, the rows that stay, their texts, and the comments of each."""
-    first, last = int(starts[0]), int(ends[-1])
-    some = take(bodies, np.arange(first, last))
-    starts, ends = starts - first, ends - first
-    bounds = list(zip(starts.tolist(), ends.tolist(), strict=True))
-    texts = list(some["text"])
-    names = [
-        f"t{kind}_{base36(own)}" for kind, own in zip(some["kind"].tolist(), some["id"].tolist(), strict=True)
-    ]
-    keys = [f"t3_{base36(int(some['thread'][s]))}:{','.join(names[s:e])}" for s, e in bounds]
-    join = job.entry.chain.join.encode()
-    joined = Texts.from_list([join.join(texts[s:e]) for s, e in bounds])
-    return assemble(job, some, starts, keys, joined, np.zeros(len(starts), np.uint8))
+    threads = map(base36, bodies["thread"][starts].tolist())
+    chains = names(bodies["kind"], bodies["id"]).join(starts, b",")
+    keys = [f"t3_{thread}:{chain.decode()}" for thread, chain in zip(threads, chains, strict=True)]
+    texts = bodies["text"].join(starts, job.entry.chain.join.encode())
+    return assemble(job, bodies, starts, keys, texts, np.zeros(len(starts), np.uint8))

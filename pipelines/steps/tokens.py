@@ -1,7 +1,7 @@
 """From kept documents to shards (design: validation after duplicates, encode, shards in keyed order).
 
 split     kept documents -> one task -> where validation ends, per source
-encode    kept and texts -> map      -> the ids of each document, its split and its order key
+encode    kept and texts -> map      -> the ids of each document
 layout    encoded        -> one task -> how many shards each source and split has
 shards    encoded        -> by shard -> .bin, .idx and placement
 """
@@ -18,16 +18,20 @@ import numpy as np
 from corpus import order
 from corpus.document import Texts
 from corpus.encoders import choose_encoder
-from corpus.part import PartFacts, read_part
+from corpus.part import PartFacts, PartWriter, read_part
 from corpus.provenance import placement_columns
-from corpus.shard import in_order, write_shard
-from corpus.table import Columns, concat, fixed_key, take
+from corpus.shard import write_shard
+from corpus.table import Columns, concat, gather, row_count, take
 from corpus.tokenizer import Encoder, Tokens, Vocabulary, encode_documents, load_vocabulary
+from pipelines.external_sort import sort_rows
 from pipelines.stage import Output
 from pipelines.steps.blocks import Blocks
 
 SPLITS = ("train", "valid")
 _ID_BYTES = 2
+# Unpublished: our choice; a shard of more is sorted on disk, so that no worker's peak grows with its shards.
+_SORTED_BYTES = 16 << 20
+_PLACED_BYTES = 16 << 20  # unpublished: our choice; of ids and placement, whose rows are a row group
 
 
 @dataclass(frozen=True)
@@ -104,11 +108,8 @@ class EncodeJob:
 
     blocks: Blocks
     kept: tuple[str, ...]
-    split: str
     vocabulary: str
     encoder: str
-    split_key: int
-    order_key: int
 
 
 @functools.cache
@@ -120,34 +121,52 @@ def shared_encoder(name: str) -> Encoder:
 def encode_map(job: EncodeJob, number: int, output: Output) -> None:
     """Writes the ids of every kept document of a group of blocks, end-of-document ids included."""
     encoder, vocabulary = shared_encoder(job.encoder), load_vocabulary(job.vocabulary)
-    cuts = _read_cuts(job.split)
     with output.part("tokens.arrow") as part:
         for kept in read_part(job.kept[number]):
             if not len(kept["row"]):
-                part.write(_encoded(kept, Tokens(np.zeros(0, np.uint16), np.zeros(1, np.int64)), cuts, job))
+                part.write(_encoded(kept, Tokens(np.zeros(0, np.uint16), np.zeros(1, np.int64))))
                 continue
             for row, texts in job.blocks.read_text(int(kept["block"][0])):
                 chosen = np.flatnonzero(np.isin(row, kept["row"]))
                 tokens = encode_documents(encoder, vocabulary, texts.take(chosen))
                 found = take(kept, np.searchsorted(kept["row"], row[chosen]))
-                part.write(_encoded(found, tokens, cuts, job))
+                part.write(_encoded(found, tokens))
                 output.tick(int(found["text_bytes"].sum()), len(chosen))
         output.parts.append(part.close())
 
 
-def _encoded(kept: Columns, tokens: Tokens, cuts: list[order.Cut | None], job: EncodeJob) -> Columns:
-    """Documents with their ids, their split and their order key."""
-    split_keys = order.order_keys(kept["doc_id"], job.split_key)
-    valid = np.zeros(len(split_keys), np.uint8)
-    for source in np.unique(kept["source"]).tolist():
-        mine = np.flatnonzero(kept["source"] == source)
-        valid[mine] = order.in_validation(split_keys[mine], kept["doc_id"][mine], cuts[source])
+def _encoded(kept: Columns, tokens: Tokens) -> Columns:
+    """Documents with their ids."""
     return kept | {
-        "split": valid,
-        "key": order.order_keys(kept["doc_id"], job.order_key),
         "tokens": tokens.lengths,
         "ids": Texts(tokens.ids.astype("<u2", copy=False).view(np.uint8), tokens.offsets * _ID_BYTES),
     }
+
+
+@dataclass(frozen=True)
+class Ordering:
+    """What says where a document stands: found when it is placed, so that another seed encodes nothing again.
+
+    Attributes:
+        split: The part that says where validation ends.
+        split_key: Orders the documents of a source for the choice of validation.
+        order_key: Orders the documents of a source and split.
+    """
+
+    split: str
+    split_key: int
+    order_key: int
+
+    def apply(self, batches: Iterator[Columns]) -> Iterator[Columns]:
+        """Documents with their split and their order key beside them."""
+        cuts = _read_cuts(self.split)
+        for columns in batches:
+            split_keys = order.order_keys(columns["doc_id"], self.split_key)
+            valid = np.zeros(len(split_keys), np.uint8)
+            for source in np.unique(columns["source"]).tolist():
+                mine = np.flatnonzero(columns["source"] == source)
+                valid[mine] = order.in_validation(split_keys[mine], columns["doc_id"][mine], cuts[source])
+            yield columns | {"split": valid, "key": order.order_keys(columns["doc_id"], self.order_key)}
 
 
 def vocabulary_map(job: str, number: int, output: Output) -> None:
@@ -176,7 +195,7 @@ class LayoutJob:
     """What the layout reads; the limit is for a shard's .bin, in bytes."""
 
     encoded: tuple[str, ...]
-    sources: tuple[str, ...]
+    ordering: Ordering
     limit: int
 
 
@@ -184,7 +203,7 @@ def layout_map(job: LayoutJob, number: int, output: Output) -> None:
     """Counts the shards of each source and split: the fewest of which none is over the limit."""
     histograms: dict[tuple[int, int], order.KeyHistogram] = {}
     for url in job.encoded:
-        for columns in read_part(url, ["source", "split", "key", "tokens"]):
+        for columns in job.ordering.apply(read_part(url, ["doc_id", "source", "tokens"])):
             cell = columns["source"].astype(np.int64) * len(SPLITS) + columns["split"]
             for value in np.unique(cell).tolist():
                 mine = cell == value
@@ -232,6 +251,7 @@ class ShardsJob:
     """What the shards are made of."""
 
     encoded: tuple[str, ...]
+    ordering: Ordering
     sources: tuple[str, ...]
     plans: tuple[ShardPlan, ...]
 
@@ -240,7 +260,7 @@ def shards_map(job: ShardsJob, number: int, output: Output) -> None:
     """Sends each document to its shard."""
     first = {(plan.source, plan.split): index - plan.number for index, plan in enumerate(job.plans)}
     of = {(plan.source, plan.split): plan.of for plan in job.plans}
-    for columns in read_part(job.encoded[number]):
+    for columns in job.ordering.apply(read_part(job.encoded[number])):
         shard = np.zeros(len(columns["key"]), np.int64)
         cell = columns["source"].astype(np.int64) * len(SPLITS) + columns["split"]
         for value in np.unique(cell).tolist():
@@ -252,32 +272,34 @@ def shards_map(job: ShardsJob, number: int, output: Output) -> None:
 def shards_reduce(job: ShardsJob, partition: int, blocks: Iterator[Columns], output: Output) -> None:
     """Writes a shard and its placement: documents in the order of their keys, then of their ids."""
     plan = job.plans[partition]
-    ids: list[Tokens] = []
-    documents = concat(_without_ids(blocks, ids)) or _no_documents()
-    in_key_order = np.lexsort([*fixed_key(documents["doc_id"]), documents["key"]])
-    documents = take(documents, in_key_order)
-    facts = write_shard(output.url(plan.name), in_order(ids, in_key_order))
+    in_order = sort_rows(blocks, ("key", "doc_id", "block", "row"), _SORTED_BYTES)
+    documents = gather(in_order, _PLACED_BYTES)
+    name = job.sources[plan.source]
+    with output.named_part(f"{plan.name}.placement.parquet") as part:
+        facts = write_shard(output.url(plan.name), _placed(documents, name, part, output))
+        output.parts.append(part.close())
     output.parts += [
         PartFacts(f"{plan.name}.bin", facts.documents, facts.bin_sha256, facts.bin_sha256, facts.bin_bytes),
         PartFacts(f"{plan.name}.idx", facts.documents, facts.idx_sha256, facts.idx_sha256, facts.idx_bytes),
     ]
-    with output.named_part(f"{plan.name}.placement.parquet") as part:
-        part.write(placement_columns(documents, documents["tokens"]))
-        output.parts.append(part.close())
     output.counts[f"shard/{plan.name}/documents"] += facts.documents
     output.counts[f"shard/{plan.name}/tokens"] += facts.tokens
-    name = job.sources[plan.source]
     output.counts[f"placed/{name}/documents"] += facts.documents
-    output.counts[f"placed/{name}/text_bytes"] += int(documents["text_bytes"].sum())
-    output.tick(int(documents["text_bytes"].sum()), facts.documents)
 
 
-def _without_ids(blocks: Iterator[Columns], ids: list[Tokens]) -> Iterator[Columns]:
-    """The blocks, their ids taken out and put into the list: most of a shard is never copied whole."""
-    for columns in blocks:
-        packed: Texts = columns.pop("ids")
-        ids.append(Tokens(packed.data.view("<u2"), packed.offsets // _ID_BYTES))
-        yield columns
+def _placed(tables: Iterator[Columns], name: str, part: PartWriter, output: Output) -> Iterator[Tokens]:
+    """The ids of documents in order, each table's placement written and counted as it passes."""
+    token = text_bytes = 0
+    for documents in tables:
+        packed: Texts = documents.pop("ids")
+        part.write(placement_columns(documents, documents["tokens"], token))
+        token += int(documents["tokens"].sum())
+        text_bytes += int(documents["text_bytes"].sum())
+        output.tick(int(documents["text_bytes"].sum()), row_count(documents))
+        yield Tokens(packed.data.view("<u2"), packed.offsets // _ID_BYTES)
+    if not token:  # every document has its end-of-document id: there is none
+        part.write(placement_columns(_no_documents(), np.zeros(0, np.int64), 0))
+    output.counts[f"placed/{name}/text_bytes"] += text_bytes
 
 
 def _no_documents() -> Columns:

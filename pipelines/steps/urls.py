@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from corpus.document import Texts
 from corpus.drops import Drop
-from corpus.table import Columns, concat, take
+from corpus.table import Columns, take
 from corpus.url import KEY_BYTES, canonical_url, url_key
+from pipelines.external_sort import sort_rows
 from pipelines.stage import Output
 from pipelines.steps.blocks import Blocks
 from pipelines.steps.duplicates import others_of_each, partition_of
@@ -73,7 +74,7 @@ def _seconds(dates: Texts) -> NDArray[np.int64]:
 
 def urls_reduce(job: UrlsJob, partition: int, blocks: Iterator[Columns], output: Output) -> None:
     """Of each URL the best ranked stays; writes the others with its id."""
-    records = concat(blocks)
-    if records:
-        losers = others_of_each(records.pop("key"), records, rank=[records.pop("date")])
-        output.write("urls.arrow", losers)
+    records = sort_rows(blocks, ("key", "date", "source", "doc_id", "block", "row"))
+    losers = others_of_each(records, "key")
+    kept = ("doc_id", "source", "text_digest", "block", "row", "winner")
+    output.write_all("urls.arrow", ({name: table[name] for name in kept} for table in losers))

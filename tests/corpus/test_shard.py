@@ -8,7 +8,6 @@ import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from random import Random
 
 import fsspec
 import numpy as np
@@ -17,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.errors import IntegrityError, StoreError
-from corpus.shard import Shard, ShardFacts, in_order, verify_shard, write_shard
+from corpus.shard import Shard, ShardFacts, verify_shard, write_shard
 from corpus.tokenizer import Tokens
 
 Documents = list[list[int]]
@@ -49,24 +48,6 @@ def parse(stem: Path) -> Documents:
         list(struct.unpack_from(f"<{length}H", ids, pointer))
         for length, pointer in zip(lengths, pointers, strict=True)
     ]
-
-
-@settings(deadline=None)
-@given(
-    st.lists(st.lists(st.lists(st.integers(0, 65_535), max_size=9), max_size=5), max_size=5),
-    st.randoms(use_true_random=False),
-    st.integers(1, 20),
-)
-def test_documents_of_many_batches_are_put_in_order(batches: list[Documents], random: Random, piece: int) -> None:
-    documents = [document for batch in batches for document in batch]
-    order = random.sample(range(len(documents)), len(documents))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("corpus.shard._PIECE_TOKENS", piece)
-        pieces = list(in_order([tokens(batch) for batch in batches], np.array(order, np.int64)))
-    found = [each[row].tolist() for each in pieces for row in range(len(each))]
-    assert found == [documents[number] for number in order]
-    # A piece ends where a document begins beyond it.
-    assert all(each.offsets[-2] < piece for each in pieces if len(each))
 
 
 @settings(deadline=None)

@@ -21,8 +21,8 @@ from raw_data import prose
 from corpus.manifest import load_manifest, read_ref
 from corpus.readers.formats import FORMATS
 from corpus.recipe import ONCE_PER_URL
+from pipelines.auditing.tracing import trace
 from pipelines.steps.blocks import Blocks
-from pipelines.tracing import trace
 
 DRAW = random.Random(7)
 PAGE, OTHER, OLD = (f"https://example.org/{name}" for name in "abc")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -115,6 +115,41 @@ def test_a_sealed_stage_is_found_unless_a_part_is_gone(tmp_path: Path) -> None:
     storage.remove(sealed.urls("numbers.arrow")[1])
     assert find_sealed(stage) is None
     assert run(stage, 1).parts == sealed.parts
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+@pytest.mark.parametrize("name", ["stage.json", "parts/reduce-00001-numbers.arrow"])
+@pytest.mark.parametrize("harm", [cut, Path.unlink])
+def test_a_stage_whose_files_are_harmed_is_run_again(
+    tmp_path: Path, name: str, harm: Callable[[Path], None]
+) -> None:
+    stage = stage_of(tmp_path)
+    sealed = run(stage, 1)
+    harm(Path(stage.folder, name))
+    assert find_sealed(stage) is None
+    again = run(stage, 1)
+    assert (again.key, again.parts, again.counts) == (sealed.key, sealed.parts, sealed.counts)
+    assert (tmp_path / "calls").read_text().splitlines() == 2 * [f"map {number}" for number in range(4)]
+
+
+@pytest.mark.parametrize("harm", [cut, Path.unlink])
+def test_a_done_task_whose_part_is_harmed_is_run_again(tmp_path: Path, harm: Callable[[Path], None]) -> None:
+    """What an unfinished stage may look like after a disk lost something: it is not sealed so."""
+    stage = stage_of(tmp_path, tasks=2)
+    with LocalEngine(1, lambda size, rows: None) as engine:
+        engine.run(stage)
+        harm(Path(stage.folder, "parts", "reduce-00001-numbers.arrow"))
+        with pytest.raises(StoreError, match="a part of a task that was done") as caught:
+            Driver(engine, Progress(io.StringIO())).run(stage)
+    assert caught.value.where == f"{stage.folder}, reduce-00001"
+    said = io.StringIO()
+    with LocalEngine(1, lambda size, rows: None) as engine:
+        assert Driver(engine, Progress(said)).run(stage).counts == {"numbers": 1000}
+    assert "4 of 5 tasks done before: goes on with the others" in said.getvalue()
+    assert (tmp_path / "calls").read_text().splitlines() == ["map 0", "map 1"]
 
 
 def test_the_key_is_of_what_decides_the_result(tmp_path: Path) -> None:

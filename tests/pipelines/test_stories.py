@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import functools
 import gzip
 import io
 import json
@@ -23,13 +24,13 @@ from corpus.part import blob_digest, read_part
 from corpus.recipe import Input, Recipe, Source, Text
 from corpus.source import Blob
 from corpus.table import concat
+from pipelines.auditing.tracing import trace
 from pipelines.build import Build
 from pipelines.document_stages import read_hacker_news
 from pipelines.driver import Driver
 from pipelines.engines.local import LocalEngine
 from pipelines.progress import Progress
 from pipelines.steps.blocks import COMMENTS, ROWS, Blocks
-from pipelines.tracing import trace
 
 
 class Found(NamedTuple):
@@ -48,6 +49,12 @@ class Found(NamedTuple):
     damaged: int
 
 
+@functools.cache
+def one_engine() -> LocalEngine:
+    """The engine of all examples, whose worker ends with this process."""
+    return LocalEngine(1, lambda size, rows: None)
+
+
 def run(files: list[list[bytes]]) -> Found:
     """Runs the stages over some files, each a list of lines; checks the law of the input."""
     recipe = Recipe(
@@ -56,13 +63,13 @@ def run(files: list[list[bytes]]) -> Found:
         input=(Input(name="hn", reader="hacker-news", files=("*",), sources={"*": "news"}),),
         source=(Source(name="news", text=Text(normalise=())),),
     )
-    with tempfile.TemporaryDirectory() as folder, LocalEngine(1, lambda size, rows: None) as engine:
+    with tempfile.TemporaryDirectory() as folder:
         blobs = []
         for number, lines in enumerate(files):
             path = Path(folder) / f"{number}.jsonl"
             path.write_bytes(b"".join(line + b"\n" for line in lines))
             blobs.append(Blob("hn", path.name, path.stat().st_size, blob_digest(str(path))[0]))
-        driver = Driver(engine, Progress(io.StringIO()))
+        driver = Driver(one_engine(), Progress(io.StringIO()))
         build = Build(recipe, folder, str(Path(folder) / "store"), "gpt2", "tokenizers", driver)
         stages = read_hacker_news(build, tuple(blobs))
         counts: Counter[str] = Counter()

@@ -16,7 +16,7 @@ from corpus.manifest import load_manifest, read_ref
 from corpus.part import read_part
 from corpus.recipe import Block, Text
 from corpus.table import concat
-from pipelines.explaining import explain
+from pipelines.auditing.explaining import explain
 from pipelines.steps.treatment import MEASURED, treat
 
 pytest.importorskip("datatrove", reason="the extra `datatrove` is not installed")

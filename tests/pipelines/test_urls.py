@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 from corpus.drops import Drop
 from corpus.manifest import load_manifest, read_ref
 from corpus.part import read_part
-from corpus.table import concat
-from pipelines.explaining import describe, explain
+from corpus.table import concat, take
+from pipelines.auditing.explaining import describe, explain
+from pipelines.auditing.verifying import verify
+from pipelines.external_sort import sort_rows
 from pipelines.steps.duplicates import others_of_each
-from pipelines.verify import verify
 
 Row = tuple[Drop, str, str]  # verdict, id, winner
 
@@ -230,7 +231,10 @@ def test_who_stays_does_not_depend_on_the_order_of_arrival(
     draw.shuffle(found)
     keys = np.array([list(key.rjust(8)) for key, *_ in found], np.uint8).reshape(-1, 8)
     ids = np.array([[0] * 15 + [number] for *_, number in found], np.uint8).reshape(-1, 16)
-    columns = {"doc_id": ids, "source": np.array([source for _, _, source, _ in found], np.uint16)}
+    columns = {"key": keys, "date": np.array([date for _, date, _, _ in found], np.int64)}
+    columns |= {"source": np.array([source for _, _, source, _ in found], np.uint16), "doc_id": ids}
     columns["row"] = ids[:, 15]
-    lost = others_of_each(keys, columns, rank=[np.array([date for _, date, _, _ in found], np.int64)])
+    tables = (take(columns, np.array([row])) for row in range(len(found)))
+    in_rank_order = sort_rows(tables, ("key", "date", "source", "doc_id"), budget=90)
+    lost = concat(others_of_each(in_rank_order, "key")) or {"row": ids[:0, 15], "winner": ids[:0]}
     assert dict(zip(lost["row"].tolist(), lost["winner"][:, 15].tolist(), strict=True)) == expected

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROSE = ROOT / "data" / "prose"
 
 # What sample@1.0.0 is. A commit that moves it moves nothing else, and says why.
-GOLDEN = "sha256:3d26e4724823e646a7322f7d014241ce0b1f621da335d008a8a629298265d954"
+GOLDEN = "sha256:56fa341b20df7915ebc22b602bce810b4c224101965d89d3fa3b60a1d069455e"
 
 
 @pytest.fixture(scope="module")

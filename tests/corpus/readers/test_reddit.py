@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from corpus.document import Texts
 from corpus.drops import Drop
 from corpus.readers.record import Lines
-from corpus.readers.reddit import COMMENT, SUBMISSION, Posts, base36, parse
+from corpus.readers.reddit import COMMENT, SUBMISSION, Posts, base36, names, parse
 
 BODY = "It&#39;s &gt; that."
 
@@ -463,6 +463,14 @@ def test_base36_is_what_int_reads(value: int) -> None:
     assert int(base36(value), 36) == value
     assert base36(value) == base36(value).lower()
     assert value == 0 or base36(value)[0] != "0"
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from([COMMENT, SUBMISSION]), st.integers(0, 2**64 - 1))))
+@example([(COMMENT, 0), (SUBMISSION, 35), (COMMENT, 36), (COMMENT, 36**12), (SUBMISSION, 2**64 - 1)])
+def test_names_are_those_of_one_post_after_the_other(posts: list[tuple[int, int]]) -> None:
+    kind, own = np.array([post[0] for post in posts], np.uint8), np.array([post[1] for post in posts], np.uint64)
+    assert [name.decode() for name in names(kind, own)] == [f"t{kind}_{base36(own)}" for kind, own in posts]
 
 
 LINES = [

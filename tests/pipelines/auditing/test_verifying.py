@@ -12,7 +12,7 @@ from conftest import ROOT, Tiny, command
 
 from corpus import storage
 from corpus.manifest import append_history, load_manifest, read_ref
-from pipelines.verify import strays, verify
+from pipelines.auditing.verifying import strays, verify
 
 
 def failures(tiny: Tiny) -> list[str]:

@@ -14,7 +14,7 @@ from conftest import Tiny, command
 from corpus.errors import SourceError
 from corpus.manifest import load_manifest, read_ref
 from corpus.shard import Shard
-from pipelines.tracing import describe, trace
+from pipelines.auditing.tracing import describe, trace
 
 
 def shards(tiny: Tiny) -> list[tuple[str, int]]:

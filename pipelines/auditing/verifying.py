@@ -22,13 +22,13 @@ from corpus.errors import IntegrityError, SourceError, TokentrailError
 from corpus.ledger import balances, check_input, check_source, tally
 from corpus.manifest import Manifest, load_manifest, read_history, read_ref, split_ref
 from corpus.part import blob_digest, logical_digest, read_part
-from corpus.shard import Shard as MappedShard
-from corpus.shard import ShardFacts, verify_shard
+from corpus.shard import ShardFacts, read_starts, verify_shard
+from pipelines.garbage import find_garbage
 from pipelines.progress import megabytes
 from pipelines.seal import check_placed
 from pipelines.stage import load_sealed
 
-_RESTORE = "restore this file from a copy of the store, or build the corpus again"
+_RESTORE = "restore this file from a copy of the store, or remove it and build the corpus again"
 Say = Callable[[str], None]
 
 
@@ -153,14 +153,14 @@ def _check_shards(store: str, manifest: Manifest) -> str:
     """Every shard opens, has the tokens and documents sealed, and only ids of its vocabulary."""
     folder = manifest.stage_folder(store, "shards")
     end, size = manifest.vocabulary["end_of_document"], manifest.vocabulary["size"]
+    there = storage.list_sizes(folder)
     for shard in manifest.shards:
         stem = storage.join(folder, shard.name)
-        mapped = MappedShard.open(stem)
-        idx_bytes = storage.local_path(f"{stem}.idx").stat().st_size
+        idx_bytes = there.get(f"{shard.name}.idx", 0)
         facts = ShardFacts(
             shard.documents, shard.tokens, 2 * shard.tokens, shard.bin_sha256, idx_bytes, shard.idx_sha256
         )
-        verify_shard(stem, facts)
+        mapped = verify_shard(stem, facts)
         if len(mapped.tokens) and int(mapped.tokens.max()) >= size:
             raise _wrong("a token is no id of the vocabulary", f"{stem}.bin")
         if (mapped.tokens[mapped.starts[1:] - 1] != end).any():
@@ -174,19 +174,19 @@ def _check_placement(store: str, manifest: Manifest) -> str:
     folder = manifest.stage_folder(store, "shards")
     placed = [np.zeros((0, 16), np.uint8)]
     for shard in manifest.shards:
-        mapped = MappedShard.open(storage.join(folder, shard.name))
+        starts = read_starts(storage.join(folder, shard.name))
         url = storage.join(folder, f"{shard.name}.placement.parquet")
         row = 0
         for columns in read_part(url):
             stop = row + len(columns["tokens"])
-            if (columns["first_token"] != mapped.starts[row:stop]).any():
+            if (columns["first_token"] != starts[row:stop]).any():
                 raise _wrong("the placement and the shard's index differ", url)
-            if (columns["tokens"] != np.diff(mapped.starts[row : stop + 1])).any():
+            if (columns["tokens"] != np.diff(starts[row : stop + 1])).any():
                 raise _wrong("the placement and the shard's index differ", url)
             placed.append(columns["doc_id"])
             row = stop
-        if row != len(mapped):
-            raise _wrong(f"{row:,} documents are placed, the shard holds {len(mapped):,}", url)
+        if row != len(starts) - 1:
+            raise _wrong(f"{row:,} documents are placed, the shard holds {len(starts) - 1:,}", url)
     kept = [np.zeros((0, 16), np.uint8)]
     for url in _ledger_parts(store, manifest):
         kept += [rows["doc_id"][rows["drop"] == Drop.KEPT] for rows in read_part(url)]
@@ -200,10 +200,7 @@ def _sorted(ids: Sequence[NDArray[np.uint8]]) -> NDArray[np.bytes_]:
 
 
 def strays(ref: str) -> list[str]:
-    """Files of the store that no attestation lists: an unfinished build's, or somebody else's."""
+    """Files of the store that no sealed corpus consists of: an unfinished build's, or somebody else's."""
     store, _, _ = split_ref(ref)
-    known: set[str] = set()
-    for entry in read_history(store):
-        known |= {file.path for file in load_index(store, entry.manifest, entry.statement).files}
-    vouched = ("refs/", "history/", "attestations/", ".lock")
-    return [path for path in storage.list_files(store) if path not in known and not path.startswith(vouched)]
+    garbage = find_garbage(store)
+    return sorted([*garbage.unknown, *(path for files in garbage.things.values() for path in files)])

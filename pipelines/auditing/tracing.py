@@ -27,7 +27,7 @@ from corpus.readers.record import Lines
 from corpus.readers.reddit import base36, parse
 from corpus.readers.tar import untar
 from corpus.recipe import DUMPS, Input
-from corpus.shard import Shard
+from corpus.shard import read_tokens
 from corpus.table import Columns, concat, take
 from pipelines.steps.blocks import COMMENTS, ROWS, Blocks
 from pipelines.steps.reading import read_line_batches
@@ -119,10 +119,10 @@ def trace(ref: str, address: str, data: str | None) -> Trace:
 
 
 def _token(store: str, manifest: Manifest, name: str, position: int, placed: Placed) -> tuple[int, bytes, int]:
-    shard = Shard.open(storage.join(manifest.stage_folder(store, "shards"), name))
+    stem = storage.join(manifest.stage_folder(store, "shards"), name)
+    ids = read_tokens(stem, placed.first_token, position + 1).tolist()
     spelt = concat(read_part(storage.join(manifest.stage_folder(store, "vocabulary"), _VOCABULARY)))["token"]
-    before = sum(len(spelt[token]) for token in shard.tokens[placed.first_token : position].tolist())
-    return int(shard.tokens[position]), spelt[int(shard.tokens[position])], before
+    return ids[-1], spelt[ids[-1]], sum(len(spelt[token]) for token in ids[:-1])
 
 
 def _text(blocks: Blocks, placed: Placed) -> bytes:

@@ -19,8 +19,8 @@ from corpus.errors import IntegrityError, SourceError
 from corpus.manifest import Manifest, load_manifest, read_ref
 from corpus.part import read_part
 from corpus.table import Columns, row_count, take
+from pipelines.auditing.tracing import known_facts, shown
 from pipelines.steps.blocks import Blocks
-from pipelines.tracing import known_facts, shown
 
 _LEDGER = re.compile(r"reduce-(\d+)-ledger\.parquet")
 

@@ -1,0 +1,1 @@
+"""A sealed corpus in the formats of others, derived from what the store holds."""

@@ -1,0 +1,70 @@
+"""The keystone: the sample is the golden corpus on every engine, with any number of workers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from test_demo import GOLDEN, PROSE, ROOT
+
+if TYPE_CHECKING:
+    from dask_cluster import Cluster
+
+# An engine's options, and the library that it is not tried without, except where CI lacks it.
+ENGINES = {
+    "local": ("--runner local", "corpus"),
+    "dask": ("--runner dask", "distributed"),
+    "dask, a cluster that is joined": ("--runner dask --scheduler {scheduler}", "distributed"),
+    "direct": ("--runner direct", "apache_beam"),
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample's raw files."""
+    if not PROSE.is_dir() and not os.environ.get("CI"):
+        pytest.skip("the sample's prose is not installed: workflows/prose")
+    data = tmp_path_factory.mktemp("sample") / "data"
+    run("workflows/sample/generate.py", "--out", data, "--packages", PROSE)
+    return data
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A scheduler on loopback; a test adds the workers that it still lacks."""
+    sys.path.insert(0, str(ROOT / "tests" / "pipelines"))
+    from dask_cluster import dask_cluster
+
+    sys.path.remove(str(ROOT / "tests" / "pipelines"))
+    with dask_cluster(tmp_path_factory.mktemp("dask") / "cluster", workers=0) as running:
+        yield running
+
+
+def run(*line: str | Path) -> str:
+    """Runs one of our programs; gives the last line it prints."""
+    command = [sys.executable, *map(str, line)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_engine_seals_the_golden_corpus(
+    engine: str, workers: int, data: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    options, library = ENGINES[engine]
+    if not os.environ.get("CI"):
+        pytest.importorskip(library, reason=f"{library} is not installed: workflows/install")
+    if "{scheduler}" in options:
+        cluster: Cluster = request.getfixturevalue("cluster")
+        cluster.grow_to(workers)
+        options = options.format(scheduler=cluster.address)
+    line = ["pipelines/build_corpus.py", "--recipe", "workflows/recipes/sample.toml", "--data", data]
+    line += ["--out", tmp_path / "build", "--workers", str(workers), *options.split()]
+    assert run(*line) == f"sealed sample@1.0.0 {GOLDEN}"

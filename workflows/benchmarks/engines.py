@@ -1,0 +1,170 @@
+"""What an engine costs above the local one: the same builds on each, over distinct copies of a corpus.
+
+    python workflows/benchmarks/engines.py [--data DIR] [--copies 1,4,16] [--megabytes 35] [--runners local,dask]
+
+DIR holds jsonl.zst files with a `text` field; without it, the generated sample's Pile shards are read. Every build
+runs as a whole process with its workers, and is counted with them; of --rounds the cheapest counts. Peak memory is
+that of its largest process, be it a worker or the one that drives them. What is not ours is the build's: --set. A
+worker holds one shard of ids, at most tokens.shard_bytes: peaks compare where even one copy fills a shard. Exits 1
+unless, over the same copies, every engine sealed the same manifest. Writes the section "engines" of RESULTS.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import importlib.util
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from measure import Figures, fit, measure
+from results import machine, table, write_section
+
+from pipelines.runners import RUNNERS
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = ROOT / "data" / "sample" / "pile" / "train"
+# The engines that run on one machine, and the library that each needs.
+LIBRARIES = {"local": "corpus", "dask": "distributed", "direct": "apache_beam"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One build: its engine, how much it read, what it cost and what it sealed."""
+
+    runner: str
+    copies: int
+    megabytes: float
+    figures: Figures
+    digest: str
+
+
+def main() -> int:
+    options = _options()
+    counts = sorted({int(count) for count in options.copies.split(",")})
+    if len(counts) < 2 or counts[0] < 1:
+        print("name two or more numbers of copies: a slope is fitted through them")
+        return 2
+    with tempfile.TemporaryDirectory(prefix="engines-", dir=options.work) as folder:
+        work = Path(folder)
+        line = [sys.executable, str(Path(__file__).with_name("distinct.py")), str(options.data), str(work / "raw")]
+        line += ["--copies", str(counts[-1]), "--megabytes", str(options.megabytes)]
+        subprocess.run(line, check=True)  # elsewhere: what it holds in memory must not be counted as a build's
+        more = ["--workers", str(options.workers), "--encoder", "fast", *options.more]
+        _build(work, "local", 1, more)  # uncounted: the first build on a machine compiles the kernels
+        runs = []
+        for count in counts:
+            for runner in options.runners.split(","):
+                builds = [_build(work, runner, count, more) for _ in range(options.rounds)]
+                run = min(builds, key=lambda build: build.figures.cpu_seconds)
+                runs.append(run)
+                cost = f"{run.figures.cpu_seconds:.1f} CPU-s, {run.figures.peak_bytes / 1e6:,.0f} MB at its peak"
+                print(f"{runner}, {_copies(count)} of {run.megabytes:,.1f} MB in all: {cost}", flush=True)
+    text = _section(runs, options)
+    print(text)
+    write_section("engines", text)
+    return 0 if _agree(runs) else 1
+
+
+def _options() -> argparse.Namespace:
+    here = [name for name, library in LIBRARIES.items() if name in RUNNERS and importlib.util.find_spec(library)]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=SAMPLE, help="a folder of jsonl.zst files")
+    parser.add_argument("--copies", default="1,4,16", help="how many copies to read (%(default)s)")
+    parser.add_argument("--megabytes", type=float, default=1e6, help="of text, of each file of a copy (all)")
+    parser.add_argument("--runners", default=",".join(here), help="in turn (%(default)s)")
+    parser.add_argument("--workers", type=int, default=1, help="of each build (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=1, help="builds for a figure (%(default)s)")
+    parser.add_argument("--work", help="where the copies and stores lie meanwhile")
+    options, more = parser.parse_known_args()
+    options.more = more
+    return options
+
+
+def _build(work: Path, runner: str, copies: int, more: Sequence[str]) -> Run:
+    with tempfile.TemporaryDirectory(dir=work) as folder:
+        raw, store = Path(folder, "raw"), Path(folder, "store")
+        raw.mkdir()
+        for number in range(copies):
+            for file in (work / "raw" / f"{number:03d}").iterdir():
+                (raw / file.name).symlink_to(file)
+        recipe = ROOT / "workflows" / "recipes" / "bulk.toml"
+        command = [sys.executable, str(ROOT / "pipelines" / "build_corpus.py"), "--recipe", str(recipe)]
+        command += ["--data", str(raw), "--out", str(store), "--runner", runner, *more]
+        figures = measure(command)
+        (path,) = store.glob("manifests/*.json")
+        manifest = json.loads(path.read_bytes())
+    size = sum(source["raw_bytes"] - source["markup_bytes"] for source in manifest["sources"])
+    return Run(runner, copies, size / 1e6, figures, path.stem)
+
+
+def _section(runs: Sequence[Run], options: argparse.Namespace) -> str:
+    command = f"python workflows/benchmarks/engines.py --copies {options.copies}"
+    command += "" if options.data == SAMPLE else " --data DIR"
+    command += f" --megabytes {options.megabytes:g}" if options.megabytes < 1e6 else ""
+    command = " ".join([command, *options.more])
+    sizes = {run.copies: run.megabytes for run in runs}
+    return "\n\n".join(
+        [
+            "## Engines",
+            f"`{command}`: {_workers(options.workers)} a build, the fast encoder, "
+            + ", ".join(f"{_copies(count)} of {size:,.1f} MB" for count, size in sizes.items())
+            + f" of text in all; the cheapest of {_rounds(options.rounds)}. Slope is CPU-seconds of the whole"
+            " process tree over text, start-up what the line says of no text; peak memory is that of the largest"
+            " process, and growth that of the most copies over that of the fewest.",
+            _table(runs),
+            "Over the same copies every engine sealed the same manifest."
+            if _agree(runs)
+            else "The engines sealed DIFFERENT manifests.",
+            f"{machine()}; {', '.join(_versions(options.runners.split(',')))}.",
+        ]
+    )
+
+
+def _table(runs: Sequence[Run]) -> str:
+    counts = sorted({run.copies for run in runs})
+    heads = ["engine", "MB per CPU-s", "slope over local's", "start-up, CPU-s"]
+    heads += [f"CPU-s, {_copies(count)}" for count in counts]
+    heads += [f"peak MB, {_copies(count)}" for count in counts] + ["growth"]
+    rows: list[list[object]] = []
+    local = None
+    for runner in dict.fromkeys(run.runner for run in runs):
+        mine = [run for run in runs if run.runner == runner]
+        line = fit([(run.megabytes, run.figures.cpu_seconds) for run in mine])
+        local = local or line.megabytes_per_second
+        peaks = [run.figures.peak_bytes / 1e6 for run in mine]
+        costs = [run.figures.cpu_seconds for run in mine]
+        row: list[object] = [runner, line.megabytes_per_second, local / line.megabytes_per_second]
+        row += [line.start_seconds, *costs, *(f"{peak:,.0f}" for peak in peaks)]
+        rows.append([*row, f"{100 * (peaks[-1] / peaks[0] - 1):+.0f}%"])
+    return table(heads, rows)
+
+
+def _agree(runs: Sequence[Run]) -> bool:
+    return len({run.digest for run in runs}) == len({run.copies for run in runs})
+
+
+def _versions(runners: Sequence[str]) -> list[str]:
+    names = {"dask": "distributed", "direct": "apache-beam"}
+    return [f"{names[name]} {importlib.metadata.version(names[name])}" for name in runners if name in names]
+
+
+def _copies(count: int) -> str:
+    return "1 copy" if count == 1 else f"{count} copies"
+
+
+def _workers(count: int) -> str:
+    return "one worker" if count == 1 else f"{count} workers"
+
+
+def _rounds(count: int) -> str:
+    return "one round" if count == 1 else f"{count} rounds"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
