@@ -6,6 +6,7 @@ rules refused, of which the store keeps no text.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,14 +24,15 @@ from corpus.manifest import Entry, Manifest, load_manifest, read_history, read_r
 from corpus.marks import Bar, Curve, Threshold, bars, curves, histogram, matrix, plain
 from corpus.minhash import recall
 from corpus.page import count, percent, render, size
+from pipelines.auditing.sampling import addresses
+from pipelines.auditing.tracing import shown, trace
 from pipelines.reports import flow
 from pipelines.reports.crawls import Crawl, crawls
-from pipelines.reports.gallery import Curator, evidence
+from pipelines.reports.gallery import Curator
 from pipelines.reports.ledger_scan import Clusters, LedgerScan, Rule, clusters, rules_of, scan
 from pipelines.reports.unknowns import unknowns
-from pipelines.sampling import addresses
 from pipelines.steps.blocks import Blocks
-from pipelines.tracing import shown, trace
+from pipelines.steps.duplicates import COMPARED
 
 TRACED = 10  # unpublished: our choice; tokens that a report follows to their records
 _HOSTS = 8
@@ -83,7 +85,7 @@ def report(ref: str, data: str = "", public: bool = False) -> bytes:
         "flows": _flows(manifest),
         "cards": [_card(manifest, number, crawl, public) for number, crawl in enumerate(known)],
         "gallery": gallery,
-        "pictures": _pictures(manifest, store, found, grouped, rules),
+        "pictures": _pictures(manifest, found, grouped, rules),
         "clusters": grouped,
         "unknowns": unknowns(manifest, known, subject.statement),
         "traced": [] if public else _traced(subject),
@@ -141,7 +143,7 @@ def _card(manifest: Manifest, number: int, crawl: Crawl, public: bool) -> Mappin
 
 
 def _pictures(
-    manifest: Manifest, store: str, found: LedgerScan, grouped: Clusters, rules: Sequence[Rule]
+    manifest: Manifest, found: LedgerScan, grouped: Clusters, rules: Sequence[Rule]
 ) -> Mapping[str, Markup]:
     words = next((rule for rule in rules if rule.column == "words"), None)
     cut = Threshold(int(words.thresholds.max()), words.says) if words is not None else None
@@ -153,7 +155,7 @@ def _pictures(
     names = [source.name for source in manifest.recipe.source]
     return {
         "lengths": lengths,
-        "jaccard": _jaccard(manifest, store),
+        "jaccard": _jaccard(manifest),
         "recall": _recall(manifest),
         "sizes": _sizes(grouped),
         "matrix": matrix(
@@ -162,18 +164,20 @@ def _pictures(
     }
 
 
-def _jaccard(manifest: Manifest, store: str) -> Markup:
-    """How alike the pairs were that were compared; floors of percents, so that .95 is .95 exactly."""
+def _jaccard(manifest: Manifest) -> Markup:
+    """How alike the pairs were that were compared; the stage counted floors of percents, so .95 is .95 exactly."""
     threshold = manifest.recipe.duplicates.threshold_percent
-    edges = np.array(sorted({*range(0, 101, 2), threshold}), np.int64)
-    counts = np.zeros(len(edges) - 1, np.int64)
-    for rows in evidence(store, manifest, ("inter", "union")):
-        percents = 100 * rows["inter"].astype(np.int64) // np.maximum(rows["union"], 1)
-        places = np.minimum(np.searchsorted(edges, percents, "right") - 1, len(counts) - 1)
-        counts += np.bincount(places, minlength=len(counts))
+    counts = manifest.stage("evidence").counts
+    named = [name for name in counts if name.startswith(COMPARED)]
+    percents = {int(name.removeprefix(COMPARED)): counts[name] for name in named}
+    lowest = min(percents, default=0) // 10 * 10
+    edges = sorted({*range(lowest, 101, 2), threshold})
+    found = [
+        sum(percents.get(percent, 0) for percent in range(low, high + (high == 100)))
+        for low, high in itertools.pairwise(edges)
+    ]
     cut = Threshold(threshold / 100, f"from .{threshold} a pair is a duplicate", drops_above=True)
-    names = "Jaccard of the shingles", "pairs compared"
-    return histogram([edge / 100 for edge in edges.tolist()], counts.tolist(), names, cut)
+    return histogram([edge / 100 for edge in edges], found, ("Jaccard of the shingles", "pairs compared"), cut)
 
 
 def _recall(manifest: Manifest) -> Markup:

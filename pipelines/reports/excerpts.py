@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from corpus.manifest import Manifest
+from pipelines.auditing.tracing import raw_records
 from pipelines.steps.blocks import Blocks
-from pipelines.tracing import raw_records
 
 EXCERPT_CHARACTERS = 240  # unpublished: our choice; below what a page's cell takes
 # Told by form alone: enough that nobody's address is spread by a report, no promise that nothing personal is left.
@@ -26,7 +26,7 @@ Address = tuple[int, int]
 def excerpt(text: bytes) -> str:
     """The beginning of a text, without what looks like an e-mail address, a telephone or an IP number."""
     read = 8 * EXCERPT_CHARACTERS
-    shown = text[:read].decode("utf-8", "replace")
+    shown = " ".join(text[:read].decode("utf-8", "replace").split())
     for pattern, instead in _PERSONAL:
         shown = pattern.sub(instead, shown)
     whole = len(shown) <= EXCERPT_CHARACTERS and len(text) <= read

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,12 +11,14 @@ from corpus import storage
 from corpus.drops import Drop
 from corpus.manifest import Manifest
 from corpus.part import read_part
-from corpus.table import Columns, row_count, take
+from corpus.table import Columns, row_count
 from pipelines.reports.excerpts import Address, excerpt, records, texts
-from pipelines.reports.ledger_scan import Least, LedgerScan, Rule
+from pipelines.reports.ledger_scan import LedgerScan, Rule
 from pipelines.steps.blocks import Blocks
+from pipelines.steps.duplicates import EVIDENCE, MISSES, millionths_above
+from pipelines.steps.least import Least
 
-_EVIDENCE = ("a_doc_id", "a_block", "a_row", "b_doc_id", "b_block", "b_row", "inter", "union")
+_COLUMNS = ("a_doc_id", "a_block", "a_row", "b_doc_id", "b_block", "b_row", "inter", "union")
 
 
 @dataclass(frozen=True)
@@ -112,18 +114,21 @@ class Curator:
         return shown
 
     def _pairs(self) -> tuple[Sequence[Pair], Sequence[Pair]]:
-        below, above = Least(), Least()
+        """The nearest below the threshold, of which the stage kept some, and the nearest at or above it."""
         threshold = self._manifest.recipe.duplicates.threshold_percent
-        for rows in evidence(self._store, self._manifest, _EVIDENCE):
-            # How far a pair is from the threshold, in millionths: integers, so that ties are ties everywhere.
-            away = rows["inter"].astype(np.int64) * 1_000_000 // rows["union"] - threshold * 10_000
-            reached = 100 * rows["inter"].astype(np.int64) >= threshold * rows["union"].astype(np.int64)
-            named = rows | {"doc_id": rows["a_doc_id"]}
-            for least, mine in ((below, ~reached), (above, reached)):
-                which = np.flatnonzero(mine)
-                if len(which):
-                    least.add(take(named, which), np.abs(away[which]))
-        return self._shown_pairs(below.rows), self._shown_pairs(above.rows)
+        sides = []
+        for ending in (MISSES, EVIDENCE):
+            least = Least("a_doc_id", "b_doc_id")
+            for rows in self._compared(ending):
+                least.add(rows, np.abs(millionths_above(rows["inter"], rows["union"], threshold)))
+            sides.append(self._shown_pairs(least.rows))
+        return sides[0], sides[1]
+
+    def _compared(self, ending: str) -> Iterator[Columns]:
+        folder = self._manifest.stage_folder(self._store, "evidence")
+        for part in self._manifest.stage("evidence").parts:
+            if part.name.endswith(ending):
+                yield from read_part(storage.join(folder, part.name), _COLUMNS)
 
     def _shown_pairs(self, rows: Columns) -> list[Pair]:
         if not rows:
@@ -139,13 +144,6 @@ class Curator:
             )
             for number in range(row_count(rows))
         ]
-
-
-def evidence(store: str, manifest: Manifest, columns: Sequence[str]) -> list[Columns]:
-    """Every pair that was compared, in batches: its two documents and the shingles they share."""
-    folder = manifest.stage_folder(store, "evidence")
-    parts = manifest.stage("evidence").parts
-    return [rows for part in parts for rows in read_part(storage.join(folder, part.name), columns)]
 
 
 def _addresses(rows: Columns, side: str) -> list[Address]:

@@ -15,10 +15,10 @@ from corpus.drops import Drop
 from corpus.ledger import FIRST_REFUSAL
 from corpus.manifest import Manifest
 from corpus.part import read_part
-from corpus.table import Columns, concat, fixed_key, row_count, take
+from corpus.table import Columns, row_count, take
 from pipelines.steps.blocks import BLOCK_STAGES, ROWS, Blocks
+from pipelines.steps.least import Least
 
-SAMPLES = 5  # unpublished: our choice; documents shown of each reason, and on each side of a threshold
 _LEDGER = re.compile(r"reduce-(\d+)-ledger\.parquet")
 _COLUMNS = ("doc_id", "source", "blob", "record", "offset", "raw_bytes", "text_bytes", "drop")
 _MEASURED = ("words", "letters_percent", "repeated_lines_percent", "language_percent")
@@ -81,27 +81,6 @@ def rules_of(manifest: Manifest) -> list[Rule]:
         rule(Drop.OTHER_LANGUAGE, "language_percent", "percent in a language that is kept", languages, -1),
     ]
     return [rule for rule in found if (abs(rule.thresholds) < _NEVER).any()]
-
-
-class Least:
-    """The rows of the least keys, document ids breaking ties; whatever the order in which they come."""
-
-    def __init__(self, count: int = SAMPLES) -> None:
-        self._count = count
-        self._keys = np.zeros(0, np.int64)
-        self.rows: Columns = {}
-
-    def add(self, rows: Columns, keys: NDArray[np.int64]) -> None:
-        """Takes more rows: int64[n], a key for each."""
-        if len(keys) > self._count:  # whatever the ids say, the others are not among the least
-            bound = np.partition(keys, self._count - 1)[self._count - 1]
-            near = np.flatnonzero(keys <= bound)
-            rows, keys = take(rows, near), keys[near]
-        rows = concat([self.rows, rows]) if self.rows else rows
-        keys = np.concatenate([self._keys, keys])
-        high, low = fixed_key(rows["doc_id"])
-        order = np.lexsort((low, high, keys))[: self._count]
-        self.rows, self._keys = take(rows, order), keys[order]
 
 
 @dataclass
