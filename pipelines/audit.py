@@ -3,6 +3,7 @@
 python pipelines/audit.py verify build/refs/sample/1.0.0
 python pipelines/audit.py trace build/refs/sample/1.0.0 wikipedia-00000:1000 --data data/sample
 python pipelines/audit.py explain build/refs/sample/1.0.0 pile/train/02.jsonl.zst:2203
+python pipelines/audit.py report build/refs/sample/1.0.0 --out report.html
 python pipelines/audit.py export build/refs/sample/1.0.0 croissant --out build/croissant.json
 python pipelines/audit.py lint build/refs/sample/1.0.0
 python pipelines/audit.py sign build/refs/sample/1.0.0 --key key.pem
@@ -29,16 +30,20 @@ def parser() -> argparse.ArgumentParser:
     verify = commands.add_parser("verify", help="check every digest and every law")
     trace = commands.add_parser("trace", help="follow a token to the record it came from")
     explain = commands.add_parser("explain", help="say why a document is in the corpus or not")
+    report = commands.add_parser("report", help="draw all that is known of it on one page")
     export = commands.add_parser("export", help="write the corpus's papers in a format of others")
     lint = commands.add_parser("lint", help="list what its papers leave open")
     sign = commands.add_parser("sign", help="sign it with an ed25519 key")
-    for command in (verify, trace, explain, export, lint, sign):
+    for command in (verify, trace, explain, report, export, lint, sign):
         command.add_argument("ref", help="a sealed corpus, for instance build/refs/sample/1.0.0")
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     verify.add_argument("--key", metavar="FILE", help="a public key that must have signed it")
     trace.add_argument("address", help="<shard>:<token>, for instance wikipedia-00000:1000")
     trace.add_argument("--data", help="the folder or URL of the raw files, to read the record itself")
     explain.add_argument("document", help="its id, or its record as <file>:<number>")
+    report.add_argument("--out", metavar="FILE", default="report.html", help="the page (default: report.html)")
+    report.add_argument("--data", default="", help="the raw files, to show what rules refused")
+    report.add_argument("--public", action="store_true", help="leave samples and URLs out")
     export.add_argument(
         "format", help="in-toto, slsa, croissant, openlineage, dataset-card, datasheet or eu-summary"
     )
@@ -120,9 +125,30 @@ def explain(options: argparse.Namespace) -> int:
     return 0
 
 
+def report(options: argparse.Namespace) -> int:
+    """Writes the page."""
+    from pipelines.reports.corpus_report import report as drawn
+
+    data = drawn(options.ref, options.data, options.public)
+    _write(options.out, data)
+    print(f"report: {len(data):,} bytes in {options.out}")
+    return 0
+
+
+def _write(path: str, data: bytes) -> None:
+    """Writes a file whole, or leaves the one that is there."""
+    from corpus.storage import NewFile
+
+    file = NewFile(path)
+    try:
+        file.write(data)
+        file.publish()
+    finally:
+        file.discard()
+
+
 def export(options: argparse.Namespace) -> int:
     """Writes one export, to a file or to the terminal."""
-    from corpus.storage import NewFile
     from pipelines.exports.formats import export as exported
     from pipelines.exports.questions import Answers, load_answers
     from pipelines.exports.sealed import load_sealed_corpus
@@ -132,9 +158,7 @@ def export(options: argparse.Namespace) -> int:
     if not options.out:
         sys.stdout.buffer.write(data)
         return 0
-    file = NewFile(options.out)
-    file.write(data)
-    file.publish()
+    _write(options.out, data)
     print(f"{options.format}: {len(data):,} bytes in {options.out}")
     return 0
 
@@ -168,6 +192,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "verify": verify,
     "trace": trace,
     "explain": explain,
+    "report": report,
     "export": export,
     "lint": lint,
     "sign": sign,

@@ -173,7 +173,7 @@ def _input_of(manifest: Manifest, path: str) -> Input:
 
 def _fetch(manifest: Manifest, data: str, record: RawRecord) -> RawRecord:
     """Reads a record out of its file: a scan from the start, for a compressed stream has no other way in."""
-    for number, raw in _raw_records(manifest, data, record.path):
+    for number, raw in raw_records(manifest, data, record.path):
         if number == record.record:
             return RawRecord(record.path, record.record, record.offset, record.raw_bytes, record.name, raw)
     raise IntegrityError(
@@ -183,7 +183,12 @@ def _fetch(manifest: Manifest, data: str, record: RawRecord) -> RawRecord:
     )
 
 
-def _raw_records(manifest: Manifest, data: str, path: str) -> Iterator[tuple[int, bytes]]:
+def raw_records(manifest: Manifest, data: str, path: str) -> Iterator[tuple[int, bytes]]:
+    """Every record of an input file with its number, read as the build read it.
+
+    Raises:
+        SourceError: The file is not there.
+    """
     entry, limit = _input_of(manifest, path), manifest.recipe.max_record_bytes
     opened = untar if path.endswith(".tar") else decompress
     with storage.open_input(storage.join(data, path)) as file:
