@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from results import machine, table, write_section
 
 from corpus.manifest import split_ref
-from pipelines.lease import LOCK_NAME
 from pipelines.auditing.verifying import verify
+from pipelines.lease import LOCK_NAME
 
 Fault = Callable[[random.Random, Path, Path], None]
 
