@@ -32,7 +32,7 @@ CONNECT_SECONDS = 30.0  # distributed's own, comm.timeouts.connect: to find a sc
 _RESTART_SECONDS = 15.0  # unpublished: our choice; what a nanny is given to start a worker anew
 _LOOK_SECONDS = 2.0  # unpublished: our choice; how often it looks whether anybody is left
 # Of a cluster of our own. What is ours to decide of another one stands in the launch files.
-_CLUSTER = {
+CLUSTER = {
     "distributed.scheduler.allowed-failures": ATTEMPTS - 1,
     "distributed.scheduler.worker-saturation": 1.0,  # to a worker that is free: its death accuses one task
     "distributed.scheduler.worker-ttl": None,  # its nanny knows whether it lives; a busy one may well be silent
@@ -272,7 +272,7 @@ def _await_worker(client: Client) -> None:
 def _own_cluster(workers: int) -> Iterator[LocalCluster]:
     """A cluster of processes on this machine, with one thread each and no dashboard."""
     with (
-        dask.config.set(_CLUSTER),
+        dask.config.set(CLUSTER),
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
