@@ -39,7 +39,7 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Change, ...
 
 
 def _leaves(value: Any, path: str) -> dict[str, str]:
-    """The values below a path, in JSON. Of a list of named tables the order is a value of its own: it is a rank."""
+    """The values below a path, in JSON; the order of a list of named tables is a value too: it is a rank."""
     named = isinstance(value, list | tuple) and all(isinstance(entry, dict) and "name" in entry for entry in value)
     if value and named:
         ranks = {path: json.dumps([entry["name"] for entry in value], ensure_ascii=False)}

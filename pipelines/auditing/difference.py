@@ -6,8 +6,8 @@
     F  unexplained          rows differ, and nothing recorded explains it
 
 A recorded change is an input file's bytes, a key of the recipe, a rule's version, the code or a library. That it
-stands before a difference does not prove that it made it: `rebuild` does. Both seals are taken at their word, which
-`verify` proves.
+stands before a difference does not prove that it made it: `rebuild` does. Both seals are taken at their word, as
+`verify` proves it.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def _grade(same_manifest: bool, containers: int, rows_differ: bool, unexplained:
 def _unexplained_texts(
     documents: DocumentChanges | None, stages: Sequence[StageChange], machinery: Sequence[Change]
 ) -> list[str]:
-    """Sources that hold another text of the same raw record, though nothing that makes texts of records differs."""
+    """Sources that hold another text of the same raw record, though nothing that makes texts differs."""
     if documents is None or machinery:
         return []
     rules = [change.key for stage in stages if stage.name in BLOCK_STAGES for change in stage.rules]

@@ -21,7 +21,10 @@ GRADES = {
 
 def describe(found: Difference) -> str:
     """The report of a comparison; control characters are shown, not sent."""
-    head = [f"{name}  {ref}  sha256:{digest[:16]}" for name, ref, digest in zip("ab", found.refs, found.digests)]
+    head = [
+        f"{name}  {ref}  sha256:{digest[:16]}"
+        for name, ref, digest in zip("ab", found.refs, found.digests, strict=True)
+    ]
     sections = [
         "\n".join([f"grade {found.grade}: {GRADES[found.grade]}", *head]),
         _listed("recipe", [_line(change) for change in found.recipe]),

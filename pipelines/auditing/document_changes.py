@@ -1,7 +1,7 @@
 """Documents of two corpora, joined by their ids: which came, which went, which changed, and why.
 
-The id of a document is a digest of its source, its place and its raw record: the same id is the same record. Ledger
-and placement are read in passes over ranges of ids, so that memory is bounded however large the corpora are.
+The id of a document is a digest of its source, its place and its raw record: the same id is the same record.
+Ledger and placement are read in passes over ranges of ids, so that memory is bounded however large the corpora are.
 """
 
 from __future__ import annotations
@@ -258,7 +258,7 @@ class _Join:
 
 
 def _reasons_of_absence(side: Side, other: Side) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
-    """Why the other corpus may not know a document: by the number of its file, and of its source ("" for neither)."""
+    """Why the other corpus may not know a document: by the number of its file, and of its source ("": there)."""
     there = {blob.path: blob.sha256 for blob in other.manifest.blobs}
     files = [
         "its file is not there"

@@ -1,7 +1,7 @@
 """Builds a sealed corpus again from what its manifest holds, with all changed that must not matter, and compares.
 
-The recipe is the manifest's, the pins are its files' digests; the engine, the number of workers, the hash seed, the
-locale, the time zone and the folder are others. What differs from the seal is named as `diff` names it.
+The recipe is the manifest's, the pins are its files' digests; the engine, the number of workers, the hash seed,
+the locale, the time zone and the folder are others. What differs from the seal is named as `diff` names it.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ def located(side: Side, materials: Materials) -> Recipe:
 
 def _find_lists(wanted: set[str], data: str, inputs: set[str]) -> dict[str, str]:
     """Where lists of URLs lie below the data folder, by their digests: a sealed recipe does not say."""
-    found = {}
+    found: dict[str, str] = {}
     for path in storage.list_files(data):
         if path not in inputs and wanted - found.keys():
             digest, _ = blob_digest(storage.join(data, path))
