@@ -1,4 +1,4 @@
-"""A recipe as the file it could have been read from: a sealed corpus holds its recipe, and can be built from it."""
+"""A recipe as the file it could have been read from: a sealed corpus holds what it can be built from."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Documents of two corpora, joined by their ids: which came, which went, which changed, and why.
 
 The id of a document is a digest of its source, its place and its raw record: the same id is the same record.
-Ledger and placement are read in passes over ranges of ids, so that memory is bounded however large the corpora are.
+Ledger and placement are read in passes over ranges of ids: memory is bounded however large the corpora are.
 """
 
 from __future__ import annotations

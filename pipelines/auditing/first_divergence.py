@@ -44,17 +44,16 @@ def first_divergence(first: Side, second: Side, change: StageChange) -> Divergen
     if not all(change.present):
         return Divergence(f"{stage}, which the {'first' if change.present[0] else 'second'} has alone")
     name = change.parts[0]
-    for side, other, which in ((first, second, "first"), (second, first, "second")):
-        if name not in {part.name for part in other.manifest.stage(change.name).parts}:
-            return Divergence(f"{stage}, part {name}, which the {which} has alone: {side.ref}")
+    for side, which in ((first, "second"), (second, "first")):
+        if name not in {part.name for part in side.manifest.stage(change.name).parts}:
+            return Divergence(f"{stage}, part {name}, which the {which} has alone")
     urls = first.part_url(change.name, name), second.part_url(change.name, name)
     if not name.endswith(_TABLES):
         return Divergence(f"{stage}, {name}, byte {first_byte(*urls):,}")
-    row, columns = first_row(*urls)
-    one, other = columns
+    row, (one, other) = first_row(*urls)
     where = f"{stage}, {name}, row {row:,}"
     if not one or not other:
-        return Divergence(f"{where}, where the {'second' if one else 'first'} goes on alone", (), "", "")
+        return Divergence(f"{where}, where the {'second' if one else 'first'} goes on alone")
     differing = tuple((column, *_both(one.get(column), other.get(column))) for column in _unlike(one, other))
     doc_id, blob = one.get("doc_id"), one.get("blob")
     if name.endswith(TEXT):
@@ -158,13 +157,13 @@ def _value(column: Any) -> Any:
 
 def _both(one: Any, other: Any) -> tuple[str, str]:
     """Two values as a person may see them; of long texts what stands around the first difference."""
-    values = [None if column is None else _value(column) for column in (one, other)]
     if isinstance(one, Texts) and isinstance(other, Texts):
-        left, right = values
-        alike = next(
-            (i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(map(len, values))
-        )
+        left, right = one[0], other[0]
+        alike = next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), len(left))
         start = max(0, alike - _BEFORE)
         return shown(left[start:], _SHOWN), shown(right[start:], _SHOWN)
-    words = ["(absent)" if v is None else v.hex() if isinstance(v, bytes) else str(v) for v in values]
+    words = []
+    for column in (one, other):
+        value = None if column is None else _value(column)
+        words.append("(absent)" if value is None else value.hex() if isinstance(value, bytes) else str(value))
     return words[0], words[1]
