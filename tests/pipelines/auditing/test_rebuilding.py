@@ -1,4 +1,4 @@
-"""Rebuilding: from a manifest and the raw files alone, in another environment, to the same digest; or named why not."""
+"""Rebuilding: from a manifest and the raw files alone, in another environment, to the same digest."""
 
 from __future__ import annotations
 
