@@ -4,6 +4,8 @@ python pipelines/audit.py verify build/refs/sample/1.0.0
 python pipelines/audit.py trace build/refs/sample/1.0.0 wikipedia-00000:1000 --data data/sample
 python pipelines/audit.py explain build/refs/sample/1.0.0 pile/train/02.jsonl.zst:2203
 python pipelines/audit.py report build/refs/sample/1.0.0 --out report.html
+python pipelines/audit.py diff build/refs/sample/1.0.0 build/refs/sample/1.1.0
+python pipelines/audit.py rebuild build/refs/sample/1.0.0 --data data/sample
 python pipelines/audit.py export build/refs/sample/1.0.0 croissant --out build/croissant.json
 python pipelines/audit.py lint build/refs/sample/1.0.0
 python pipelines/audit.py sign build/refs/sample/1.0.0 --key key.pem
@@ -16,11 +18,15 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 if __package__ in (None, ""):  # started as a script: the packages lie one folder up
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from corpus.errors import TokentrailError
+
+if TYPE_CHECKING:
+    from pipelines.auditing.difference import Difference
 
 
 def parser() -> argparse.ArgumentParser:
@@ -31,10 +37,12 @@ def parser() -> argparse.ArgumentParser:
     trace = commands.add_parser("trace", help="follow a token to the record it came from")
     explain = commands.add_parser("explain", help="say why a document is in the corpus or not")
     report = commands.add_parser("report", help="draw all that is known of it on one page")
+    diff = commands.add_parser("diff", help="say what differs between two corpora, and why")
+    rebuild = commands.add_parser("rebuild", help="build it again elsewhere and compare")
     export = commands.add_parser("export", help="write the corpus's papers in a format of others")
     lint = commands.add_parser("lint", help="list what its papers leave open")
     sign = commands.add_parser("sign", help="sign it with an ed25519 key")
-    for command in (verify, trace, explain, report, export, lint, sign):
+    for command in (verify, trace, explain, report, diff, rebuild, export, lint, sign):
         command.add_argument("ref", help="a sealed corpus, for instance build/refs/sample/1.0.0")
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     verify.add_argument("--key", metavar="FILE", help="a public key that must have signed it")
@@ -44,6 +52,10 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("--out", metavar="FILE", default="report.html", help="the page (default: report.html)")
     report.add_argument("--data", default="", help="the raw files, to show what rules refused")
     report.add_argument("--public", action="store_true", help="leave samples and URLs out")
+    diff.add_argument("other", help="the corpus to compare it with, perhaps of another store")
+    _rebuild_options(rebuild)
+    for command in (diff, rebuild):
+        command.add_argument("--json", action="store_true", help="print the comparison as JSON")
     export.add_argument(
         "format", help="in-toto, slsa, croissant, openlineage, dataset-card, datasheet or eu-summary"
     )
@@ -53,6 +65,22 @@ def parser() -> argparse.ArgumentParser:
     lint.add_argument("--strict", action="store_true", help="exit 1 where anything is open")
     sign.add_argument("--key", metavar="FILE", required=True, help="the private key, PEM")
     return top
+
+
+def _rebuild_options(rebuild: argparse.ArgumentParser) -> None:
+    rebuild.add_argument("--data", required=True, help="the folder or URL of the raw files")
+    rebuild.add_argument(
+        "--out", metavar="DIR", help="a new folder to build in, which is kept (default: a passing one)"
+    )
+    rebuild.add_argument("--runner", help="the engine (default: another one than it was built with, if installed)")
+    rebuild.add_argument("--workers", type=int, help="processes (default: one more than it was built with)")
+    rebuild.add_argument("--hash-seed", type=int, default=4242, metavar="S", help="PYTHONHASHSEED (default: 4242)")
+    rebuild.add_argument("--locale", default="C", metavar="L", help="LC_ALL (default: C)")
+    rebuild.add_argument("--zone", default="Asia/Kathmandu", metavar="TZ", help="TZ (default: Asia/Kathmandu)")
+    rebuild.add_argument(
+        "--vocabulary", metavar="FILE", help="OPT's gpt2-vocab.json, of a corpus that has its ids"
+    )
+    rebuild.add_argument("--keep", action="store_true", help="keep the passing folder")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -147,6 +175,32 @@ def _write(path: str, data: bytes) -> None:
         file.discard()
 
 
+def diff(options: argparse.Namespace) -> int:
+    """Compares two corpora; like diff(1), fails where they differ, explained or not."""
+    from pipelines.auditing.difference import difference
+
+    return _compared(difference(options.ref, options.other), options.json)
+
+
+def rebuild(options: argparse.Namespace) -> int:
+    """Builds a corpus again and compares; fails where rows differ."""
+    from pipelines.auditing.rebuilding import Materials, Variation, rebuilt
+
+    materials = Materials(options.data, options.vocabulary)
+    chosen = Variation(options.runner, options.workers, options.hash_seed, options.locale, options.zone)
+    with rebuilt(options.ref, materials, chosen, options.out, options.keep) as found:
+        return _compared(found, options.json)
+
+
+def _compared(found: Difference, as_json: bool) -> int:
+    import msgspec
+
+    from pipelines.auditing.difference_text import describe
+
+    print(msgspec.json.encode(found).decode() if as_json else describe(found))
+    return 0 if found.grade in "AB" else 1
+
+
 def export(options: argparse.Namespace) -> int:
     """Writes one export, to a file or to the terminal."""
     from pipelines.exports.formats import export as exported
@@ -193,6 +247,8 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "trace": trace,
     "explain": explain,
     "report": report,
+    "diff": diff,
+    "rebuild": rebuild,
     "export": export,
     "lint": lint,
     "sign": sign,
