@@ -16,6 +16,7 @@ import hashlib
 import importlib.util
 import json
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -115,7 +116,8 @@ class Soak:
             code = attempt.process.wait()
             if code not in (0, -signal.SIGKILL):
                 stops += 1
-                if code != 2 or "Traceback" in attempt.said or stops > GIVING_UP:
+                said_why = re.search(r"^error: .*\n   at: .*\n   do: .*\n\Z", attempt.said, re.MULTILINE)
+                if code != 2 or not said_why or stops > GIVING_UP:
                     raise RuntimeError(f"a build on {engine} ended with {code}:\n{attempt.said}")
                 self.tally.stops += 1
         if attempt.sealed != self._digest:
