@@ -19,6 +19,7 @@ from typing import Any, Self
 
 import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, Worker, get_worker
+from distributed.comm import CommClosedError
 
 from corpus.errors import EngineError
 from pipelines.fleet import check_fleet, versions
@@ -113,8 +114,9 @@ class DaskEngine:
         with ExitStack() as stack:
             address = self._scheduler or stack.enter_context(_own_cluster(self._workers))
             self._client = stack.enter_context(_connect(address))
-            self._client.subscribe_topic(self._name, lambda event: self._on_tick(*event[1]))
-            _check_cluster(self._client)
+            with _in_our_words(self._client):
+                self._client.subscribe_topic(self._name, lambda event: self._on_tick(*event[1]))
+                _check_cluster(self._client)
             self._stack = stack.pop_all()
         return self
 
@@ -134,8 +136,9 @@ class DaskEngine:
         for kind in ("map", "reduce"):
             errand = Errand(url, kind, versions(), self._name)
             # A death accuses all that a worker had been given: each of the accused runs once more, alone.
-            for number in self._run_all(stage, errand, undone(stage, kind)):
-                self._run_all(stage, errand, [number])
+            with _in_our_words(self._client):
+                for number in self._run_all(stage, errand, undone(stage, kind)):
+                    self._run_all(stage, errand, [number])
 
     def _run_all(self, stage: Stage, errand: Errand, numbers: Sequence[int]) -> list[int]:
         """Runs tasks to their ends; of several, gives those accused of ending worker after worker."""
@@ -231,6 +234,8 @@ def _check_cluster(client: Client) -> None:
         raise _nobody_left(client) from error
     try:
         scheduler = client.run_on_scheduler(versions)
+    except CommClosedError:
+        raise
     except Exception as error:  # whatever its import of our code raises
         raise _not_ours(client.scheduler.address, error) from error
     check_fleet(versions(), {client.scheduler.address: scheduler})
@@ -273,6 +278,19 @@ def _connect(address: str) -> Iterator[Client]:
         ) from error
     with client:
         yield client
+
+
+@contextmanager
+def _in_our_words(client: Client) -> Iterator[None]:
+    """What it means that a scheduler hangs up while it is asked: it died.
+
+    Raises:
+        EngineError: It did.
+    """
+    try:
+        yield
+    except CommClosedError as error:
+        raise _nobody_left(client) from error
 
 
 def _not_ours(address: str, error: BaseException) -> EngineError:
