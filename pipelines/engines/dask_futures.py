@@ -30,13 +30,17 @@ from pipelines.task import Tick, run_map, run_reduce, undone
 
 PATIENCE_SECONDS = 120.0  # unpublished: our choice; how long a build waits for a first worker, or another one
 CONNECT_SECONDS = 30.0  # distributed's own, comm.timeouts.connect: to find a scheduler, or to find it again
+_RESTART_SECONDS = 15.0  # unpublished: our choice; what a nanny is given to start a worker anew
 _LOOK_SECONDS = 2.0  # unpublished: our choice; how often it looks whether anybody is left
 # Of a cluster of our own. What is ours to decide of another one stands in the launch files.
 _CLUSTER = {
     "distributed.scheduler.allowed-failures": ATTEMPTS - 1,
     "distributed.scheduler.worker-saturation": 1.0,  # to a worker that is free: its death accuses one task
     "distributed.scheduler.worker-ttl": None,  # its nanny knows whether it lives; a busy one may well be silent
-    "distributed.worker.profile.enabled": False,  # samples every thread a hundred times a second
+    # What each process does beside its tasks: twenty-millisecond ticks and more took 4% of a core, idle or not.
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "5s",
     # Dask sets it to shed memory between tasks; every large array is then mapped anew, at a third of our time.
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
 }
@@ -112,8 +116,9 @@ class DaskEngine:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            address = self._scheduler or stack.enter_context(_own_cluster(self._workers))
-            self._client = stack.enter_context(_connect(address))
+            if self._scheduler is None:
+                self._cluster = stack.enter_context(_own_cluster(self._workers))
+            self._client = stack.enter_context(_connect(self._scheduler or self._cluster.scheduler_address))
             with _in_our_words(self._client):
                 self._client.subscribe_topic(self._name, lambda event: self._on_tick(*event[1]))
                 _check_cluster(self._client)
@@ -135,13 +140,23 @@ class DaskEngine:
         url = write_stage(stage)
         for kind in ("map", "reduce"):
             errand = Errand(url, kind, versions(), self._name)
-            # A death accuses all that a worker had been given: each of the accused runs once more, alone.
-            with _in_our_words(self._client):
-                for number in self._run_all(stage, errand, undone(stage, kind)):
-                    self._run_all(stage, errand, [number])
+            numbers = undone(stage, kind)
+            while numbers:
+                # A death accuses all that a worker had been given: each of the accused runs once more, alone.
+                with _in_our_words(self._client):
+                    for number in self._run_all(stage, errand, numbers):
+                        self._run_all(stage, errand, [number])
+                left = undone(stage, kind)
+                if len(left) == len(numbers):
+                    raise EngineError(
+                        "tasks ended well and left no marker where this process looks",
+                        where=f"{stage.folder}, {task_name(kind, left[0])}",
+                        remedy="put --out on storage that every worker shares, under the same name",
+                    )
+                numbers = left
 
     def _run_all(self, stage: Stage, errand: Errand, numbers: Sequence[int]) -> list[int]:
-        """Runs tasks to their ends; of several, gives those accused of ending worker after worker."""
+        """Runs tasks to their ends, or of several until some are accused of ending worker after worker: those."""
         ended: SimpleQueue[Future] = SimpleQueue()
         running: dict[str, tuple[Future, int, int]] = {}
         accused: list[int] = []
@@ -155,7 +170,7 @@ class DaskEngine:
 
         try:
             submit(numbers, 1)
-            while running:
+            while running and len(accused) < ATTEMPTS:
                 try:
                     future = ended.get(timeout=_LOOK_SECONDS)
                 except Empty:
@@ -192,6 +207,12 @@ class DaskEngine:
         waited = now - (self._missing_since or now)
         if self._client.status == "closed" or waited > PATIENCE_SECONDS:
             raise _nobody_left(self._client)
+        if self._scheduler is None and waited > _RESTART_SECONDS:
+            # A nanny starts no worker anew that died before the nanny had heard from it: others are started.
+            self._cluster.scale(0)
+            self._cluster.scale(self._workers)
+            _await_worker(self._client)
+            self._missing_since = None
         return bool(found)
 
 
@@ -228,10 +249,7 @@ def _check_cluster(client: Client) -> None:
     Raises:
         EngineError: So it is, or there is no worker.
     """
-    try:
-        client.wait_for_workers(1, timeout=PATIENCE_SECONDS)
-    except TimeoutError as error:
-        raise _nobody_left(client) from error
+    _await_worker(client)
     try:
         scheduler = client.run_on_scheduler(versions)
     except CommClosedError:
@@ -248,9 +266,16 @@ def _check_cluster(client: Client) -> None:
         check_worker(address, facts, versions())
 
 
+def _await_worker(client: Client) -> None:
+    try:
+        client.wait_for_workers(1, timeout=PATIENCE_SECONDS)
+    except TimeoutError as error:
+        raise _nobody_left(client) from error
+
+
 @contextmanager
-def _own_cluster(workers: int) -> Iterator[str]:
-    """A cluster of processes on this machine, with one thread each and no dashboard; gives its address."""
+def _own_cluster(workers: int) -> Iterator[LocalCluster]:
+    """A cluster of processes on this machine, with one thread each and no dashboard."""
     with (
         dask.config.set(_CLUSTER),
         LocalCluster(
@@ -260,10 +285,10 @@ def _own_cluster(workers: int) -> Iterator[str]:
             memory_limit=None,  # of its own data Dask holds none; the system judges what a task takes
             dashboard_address="127.0.0.1:0",  # of any builds on a machine, none minds the others' ports
             scheduler_kwargs={"dashboard": False},
-            silence_logs="ERROR",
+            silence_logs="CRITICAL",  # a death is ours to report
         ) as cluster,
     ):
-        yield cluster.scheduler_address
+        yield cluster
 
 
 @contextmanager
