@@ -5,7 +5,6 @@ Against real servers on loopback: moto's S3, fake-gcs-server, and before S3 a pr
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import io
 import multiprocessing
@@ -96,9 +95,15 @@ def test_what_is_given_up_is_gone(s3: str) -> None:
     assert unfinished(s3) == ["part"]
     file.discard()
     assert unfinished(s3) == []
-    write(f"{s3}/lost", BIG)
-    gc.collect()
-    assert storage.list_files(s3) == [], "no collector of garbage publishes"
+
+
+@pytest.mark.parametrize("end", ["sys.exit()", "os.kill(os.getpid(), signal.SIGKILL)", "del file; gc.collect()"])
+def test_who_ends_without_a_word_leaves_nothing(s3: str, end: str) -> None:
+    writes = f"import gc, os, signal, sys\nfrom corpus import storage\nfile = storage.NewFile({s3!r} + '/lost')\n"
+    writes += f"for _ in range(5): file.write(bytes({PIECE_BYTES // 2}))\n{end}"
+    subprocess.run([sys.executable, "-c", writes], stderr=subprocess.DEVNULL)
+    assert unfinished(s3) == ["lost"]
+    assert storage.list_files(s3) == []
 
 
 def test_listings_are_never_old(bucket: str) -> None:

@@ -134,6 +134,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, status: int, headers: dict[str, str], content: bytes, fault: str) -> None:
         cut = fault == "cut short"
+        sent = 0 if self.command == "HEAD" else len(content) // 2 if cut else len(content)
+        self._note(fault, sent)  # before the client can know of it
         self.send_response_only(status)
         for name, value in headers.items():
             if name.lower() != "content-length" or self.command == "HEAD":
@@ -141,13 +143,11 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD" and status != 204:
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        sent = 0 if self.command == "HEAD" else len(content) // 2 if cut else len(content)
         self.wfile.write(content[:sent])
         self.wfile.flush()
         if cut:
             self.connection.shutdown(socket.SHUT_WR)
             self.close_connection = True
-        self._note(fault, sent)
 
     def _hang_up(self, fault: str, sent: int) -> None:
         self._note(fault, sent)
