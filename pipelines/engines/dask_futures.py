@@ -19,6 +19,7 @@ from typing import Any, Self
 
 import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, Worker, get_worker
+from distributed.comm import CommClosedError
 
 from corpus.errors import EngineError
 from pipelines.fleet import check_fleet, versions
@@ -118,8 +119,9 @@ class DaskEngine:
             if self._scheduler is None:
                 self._cluster = stack.enter_context(_own_cluster(self._workers))
             self._client = stack.enter_context(_connect(self._scheduler or self._cluster.scheduler_address))
-            self._client.subscribe_topic(self._name, lambda event: self._on_tick(*event[1]))
-            _check_cluster(self._client)
+            with _in_our_words(self._client):
+                self._client.subscribe_topic(self._name, lambda event: self._on_tick(*event[1]))
+                _check_cluster(self._client)
             self._stack = stack.pop_all()
         return self
 
@@ -141,8 +143,9 @@ class DaskEngine:
             numbers = undone(stage, kind)
             while numbers:
                 # A death accuses all that a worker had been given: each of the accused runs once more, alone.
-                for number in self._run_all(stage, errand, numbers):
-                    self._run_all(stage, errand, [number])
+                with _in_our_words(self._client):
+                    for number in self._run_all(stage, errand, numbers):
+                        self._run_all(stage, errand, [number])
                 left = undone(stage, kind)
                 if len(left) == len(numbers):
                     raise EngineError(
@@ -249,6 +252,8 @@ def _check_cluster(client: Client) -> None:
     _await_worker(client)
     try:
         scheduler = client.run_on_scheduler(versions)
+    except CommClosedError:
+        raise
     except Exception as error:  # whatever its import of our code raises
         raise _not_ours(client.scheduler.address, error) from error
     check_fleet(versions(), {client.scheduler.address: scheduler})
@@ -298,6 +303,19 @@ def _connect(address: str) -> Iterator[Client]:
         ) from error
     with client:
         yield client
+
+
+@contextmanager
+def _in_our_words(client: Client) -> Iterator[None]:
+    """What it means that a scheduler hangs up while it is asked: it died.
+
+    Raises:
+        EngineError: It did.
+    """
+    try:
+        yield
+    except CommClosedError as error:
+        raise _nobody_left(client) from error
 
 
 def _not_ours(address: str, error: BaseException) -> EngineError:

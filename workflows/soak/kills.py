@@ -201,6 +201,8 @@ def main() -> int:
         try:
             soak.leave_alone()
             soak.run()
+        except RuntimeError as error:  # what was killed before it is told all the same
+            soak.tally.faults.append(str(error))
         finally:
             soak.end()
             if cluster is not None:
