@@ -1,7 +1,7 @@
 """Every error a person can meet, and what the process exits with.
 
     TokentrailError
-    ├── RecipeError            the recipe or the command line is wrong                     exit 2
+    ├── RecipeError            the recipe, a run's file or the command line is wrong       exit 2
     ├── SourceError            an input is missing, unreadable, or not what was pinned     exit 2
     │   ├── DamagedContainerError   a compressed file is truncated or corrupt                   exit 2
     │   └── UnansweredError         a store gave up; asked again later it may give the input    exit 2
@@ -9,6 +9,7 @@
     ├── StoreError             the store cannot be written, or another build holds it      exit 2
     ├── EngineError            workers died, differ, or cannot be reached                  exit 2
     ├── BudgetError            a build would cost more than its runner allows              exit 1
+    ├── RunError               a training run cannot go on                                 exit 1
     └── IntegrityError         sealed bytes, counts or laws do not hold                    exit 1
 
 An error says what happened, where, and what to do, in three short lines. A damaged *record* is never an
@@ -44,7 +45,7 @@ def _rebuild(kind: type[TokentrailError], what: str, where: str, remedy: str) ->
 
 
 class RecipeError(TokentrailError):
-    """The recipe, or an option that changes it, is wrong."""
+    """The recipe, the file of a run, or an option that changes either, is wrong."""
 
     exit_code = 2
 
@@ -81,6 +82,10 @@ class EngineError(TokentrailError):
 
 class BudgetError(TokentrailError):
     """A build would cost more than its runner allows, or nobody knows what it would cost."""
+
+
+class RunError(TokentrailError):
+    """A training run cannot go on: its numbers are no longer finite, say."""
 
 
 class IntegrityError(TokentrailError):

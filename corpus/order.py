@@ -8,7 +8,7 @@ document out moves no other document to another shard, and none of this depends 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isqrt
 from typing import Final
@@ -265,7 +265,7 @@ class Permutation:
 
     def forward(self, index: NDArray[np.uint64]) -> NDArray[np.uint64]:
         """uint64[m], where each of these numbers below n goes."""
-        return self._walk(index, self._encipher)
+        return self._walk(index, lambda numbers: _encipher(numbers, self._a, self._b, self._round_keys))
 
     def inverse(self, place: NDArray[np.uint64]) -> NDArray[np.uint64]:
         """uint64[m], which number goes to each of these places below n."""
@@ -283,16 +283,45 @@ class Permutation:
             outside = outside[out[outside] >= self.n]
         return out
 
-    def _encipher(self, index: NDArray[np.uint64]) -> NDArray[np.uint64]:
-        left, right = np.divmod(index, self._b)
-        for i in range(0, PERMUTATION_ROUNDS, 2):
-            left = (left + splitmix64(right ^ self._round_keys[i]) % self._a) % self._a
-            right = (right + splitmix64(left ^ self._round_keys[i + 1]) % self._b) % self._b
-        return left * self._b + right
-
     def _decipher(self, place: NDArray[np.uint64]) -> NDArray[np.uint64]:
         left, right = np.divmod(place, self._b)
         for i in range(PERMUTATION_ROUNDS - 2, -1, -2):
             right = (right + self._b - splitmix64(left ^ self._round_keys[i + 1]) % self._b) % self._b
             left = (left + self._a - splitmix64(right ^ self._round_keys[i]) % self._a) % self._a
         return left * self._b + right
+
+    @staticmethod
+    def forward_each(
+        permutations: Sequence[Permutation], which: NDArray[np.int64], index: NDArray[np.uint64]
+    ) -> NDArray[np.uint64]:
+        """uint64[m], where each number goes in a permutation of its own: one pass for all of them.
+
+        Args:
+            permutations: At least one.
+            which: int64[m], the permutation of each number.
+            index: uint64[m], each below its permutation's n.
+        """
+        a = np.array([each._a for each in permutations])[which]
+        b = np.array([each._b for each in permutations])[which]
+        n = np.array([each.n for each in permutations], np.uint64)[which]
+        round_keys = np.stack([each._round_keys for each in permutations], axis=1)[:, which]
+        out = _encipher(index, a, b, round_keys)
+        outside = np.flatnonzero(out >= n)
+        while outside.size:
+            out[outside] = _encipher(out[outside], a[outside], b[outside], round_keys[:, outside])
+            outside = outside[out[outside] >= n[outside]]
+        return out
+
+
+def _encipher(
+    index: NDArray[np.uint64],
+    a: np.uint64 | NDArray[np.uint64],
+    b: np.uint64 | NDArray[np.uint64],
+    round_keys: NDArray[np.uint64],
+) -> NDArray[np.uint64]:
+    left, right = np.divmod(index, b)
+    for i in range(0, PERMUTATION_ROUNDS, 2):
+        left = (left + splitmix64(right ^ round_keys[i]) % a) % a
+        right = (right + splitmix64(left ^ round_keys[i + 1]) % b) % b
+    out: NDArray[np.uint64] = left * b + right
+    return out

@@ -68,13 +68,18 @@ def apply_override(tree: dict[str, Any], override: str) -> None:
             node = node.setdefault(key, {})
     if not isinstance(node, dict):
         raise RecipeError(
-            "this key holds no table", where=f"--set {override}", remedy="name a key of the recipe, dots between"
+            "this key holds no table", where=f"--set {override}", remedy="name a key of the file, dots between"
         )
     node[keys[-1]] = value
 
 
-def convert(tree: dict[str, Any], struct: type[T], path: str, kind: str) -> T:
+def convert(
+    tree: dict[str, Any], struct: type[T], path: str, kind: str, keys: str = "workflows/recipes/README.md"
+) -> T:
     """The tables as a frozen struct.
+
+    Args:
+        keys: The page that lists every key.
 
     Raises:
         RecipeError: An unknown or missing key, or a value of another type.
@@ -90,11 +95,11 @@ def convert(tree: dict[str, Any], struct: type[T], path: str, kind: str) -> T:
             raise RecipeError(
                 f"a value of the {kind} is wrong: {message.partition(' - at')[0]}",
                 where=where,
-                remedy="give the type it asks for; workflows/recipes/README.md lists every key",
+                remedy=f"give the type it asks for; {keys} lists every key",
             ) from error
         names = sorted(set(_field_names(inspect.type_info(struct))))
         near = difflib.get_close_matches(unknown[1], names, n=1, cutoff=0.5)
-        remedy = f"did you mean `{near[0]}`?" if near else "remove it; workflows/recipes/README.md lists every key"
+        remedy = f"did you mean `{near[0]}`?" if near else f"remove it; {keys} lists every key"
         raise RecipeError(f"unknown key `{unknown[1]}`", where=where, remedy=remedy) from error
 
 
