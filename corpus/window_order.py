@@ -1,10 +1,10 @@
-"""Which window of which source stands in which row of which batch, and back: arithmetic, of which nothing is stored.
+"""Which window of which source stands in which row of which batch, and back: arithmetic, nothing is stored.
 
-A window is a run of so many tokens of one source; windows do not overlap, and those of a source are numbered from 0.
-A batch is named by its data step. Its rows come in blocks: a block holds a whole number of windows of each source, in
-proportion to the weights, spread evenly. The k-th window drawn of a source belongs to epoch k // n of its n windows,
-and which of them it is a keyed permutation of that epoch says: so each epoch of each source holds each window once,
-whatever the weights do, and no process, rank or resumption has any part in it.
+A window is a run of so many tokens of one source; windows do not overlap, and those of a source are numbered from
+0. A batch is named by its data step. Its rows come in blocks: a block holds a whole number of windows of each
+source, in proportion to the weights, spread evenly. The k-th window drawn of a source belongs to epoch k // n of
+its n windows, and which of them it is a keyed permutation of that epoch says: so each epoch of each source holds
+each window once, whatever the weights do, and no process, rank or resumption has any part in it.
 
     update     the updates of the model done so far
     data step  the batches drawn or passed over so far: update + what the segments passed over
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from corpus.order import Permutation, derive_key, proportional_quotas
 
 WINDOW_ORDER_VERSION: Final = 1
 
-# Unpublished: our choice. A source's share is exact to 1/65,536 of the whole; a smaller union is a block by itself.
+# Unpublished: our choice. A source's share is exact to 1/65,536 of the whole; a smaller union is one block.
 BLOCK: Final = 1 << 16
 
 
@@ -108,7 +109,7 @@ class _Stretch:
         source = np.repeat(np.arange(len(counts)), counts)
         ends = np.cumsum(counts)
         rank = np.arange(len(source)) - (ends - counts)[source]
-        # The j-th of c slots belongs at (2j + 1) / 2c of the block: any run of rows holds each source in proportion.
+        # The j-th of c slots belongs at (2j + 1) / 2c of the block: any rows in a row hold sources in proportion.
         slots = np.lexsort((source, (2 * rank + 1) / (2 * counts[source])))
         return cls(first, before, counts, source[slots], rank[slots])
 
@@ -233,7 +234,7 @@ class WindowOrder:
 
 def _check(segments: Sequence[Segment]) -> None:
     updates = [segment.update for segment in segments]
-    if not segments or updates[0] != 0 or any(a >= b for a, b in zip(updates, updates[1:], strict=False)):
+    if not segments or updates[0] != 0 or any(a >= b for a, b in itertools.pairwise(updates)):
         raise RecipeError(
             "the segments do not follow each other",
             where=f"segment, updates {updates}",
