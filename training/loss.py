@@ -40,19 +40,25 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         loss = torch.zeros((), dtype=wide, device=hidden_ND.device)
         d_hidden_ND = torch.empty_like(hidden_ND) if wanted else None
         d_weight_VD = torch.zeros_like(weight_VD, dtype=wide) if wanted else None
+        # One buffer for all chunks: memory that is asked for anew is memory that is cleared anew.
+        buffer_CV = hidden_ND.new_empty(min(chunk, len(hidden_ND)), len(head_VD))
         for start in range(0, len(hidden_ND), chunk):
             hidden_CD, target_C = hidden_ND[start : start + chunk], target_N[start : start + chunk, None]
-            logits_CV = (hidden_CD @ head_VD.T).to(wide)
-            log_sum_C = logits_CV.logsumexp(dim=1, keepdim=True)
-            loss += (log_sum_C - logits_CV.gather(1, target_C)).sum()
+            logits_CV = torch.mm(hidden_CD, head_VD.T, out=buffer_CV[: len(hidden_CD)]).to(wide)
+            logits_CV -= logits_CV.amax(dim=1, keepdim=True)
+            at_target_C = logits_CV.gather(1, target_C)
+            sum_C = logits_CV.exp_().sum(dim=1, keepdim=True)
+            loss += (sum_C.log() - at_target_C).sum()
             if d_hidden_ND is None or d_weight_VD is None:
                 continue
             # The softmax less one at the target, written over the logits.
-            d_logits_CV = logits_CV.sub_(log_sum_C).exp_()
-            d_logits_CV.scatter_add_(1, target_C, torch.full_like(log_sum_C, -1.0))
+            d_logits_CV = logits_CV.div_(sum_C).scatter_add_(1, target_C, torch.full_like(sum_C, -1.0))
             narrow_CV = d_logits_CV.to(hidden_ND.dtype)
             d_hidden_ND[start : start + chunk] = narrow_CV @ head_VD
-            d_weight_VD += narrow_CV.T @ hidden_CD
+            if wide == hidden_ND.dtype:
+                d_weight_VD.addmm_(narrow_CV.T, hidden_CD)
+            else:
+                d_weight_VD += narrow_CV.T @ hidden_CD
         ctx.weight_dtype = weight_VD.dtype
         ctx.save_for_backward(d_hidden_ND, d_weight_VD)
         return loss
