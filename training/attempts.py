@@ -1,6 +1,7 @@
 """The folder of a run: `attempts/0001.json`, one for each start, and beside them `metrics.jsonl`.
 
-An attempt says with what a run was started: config, corpus, versions. Nothing that decides a value is read from it.
+An attempt says with what a run was started: config, corpus, versions. Nothing that decides a value is read from
+it.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ def read_attempts(run_dir: str) -> list[Attempt]:
             found.append(msgspec.json.decode(path.read_bytes(), type=Attempt))
         except msgspec.DecodeError as error:
             raise IntegrityError(
-                f"this is no attempt at a run: {error}", where=str(path), remedy="restore it, or use another --run-dir"
+                f"this is no attempt at a run: {error}",
+                where=str(path),
+                remedy="restore it, or use another --run-dir",
             ) from error
     return found
 

@@ -33,7 +33,8 @@ class ModelShape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         normalise: Where a sublayer's LayerNorm stands; "after", without a last one, is the released 350M.
         dropout: On what each sublayer adds to the residual stream; none on embeddings.
         attention_dropout: On attention weights.
-        attention: "fused" draws attention dropout inside the kernel, which ties it to the topology; "eager" keys it.
+        attention: "fused" draws attention dropout inside the kernel, which ties it to the topology; "eager" keys
+            it.
     """
 
     layers: int

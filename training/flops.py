@@ -1,11 +1,11 @@
 """How many floating-point operations a training takes, by three conventions that people compare as though one.
 
-- model FLOPs: every product that the loss and its gradient need, attention and head included, nothing twice; what
-  MFU divides by time and peak.
-- hardware FLOPs: those that are run, so with activation checkpointing the layers' forward pass again (HFU).
+- model FLOPs: every product that the loss and its gradient need, attention and head included, nothing twice; MFU
+  is this over time and peak.
+- hardware FLOPs: those that are run, so with activation checkpointing the layers' forward pass again: for HFU.
 - 6ND: six times parameters times tokens, no attention; the rule of thumb of scaling laws.
 
-Source: Narayanan et al., arXiv 2104.04473, section 5.1 and appendix; Chowdhery et al., arXiv 2204.02311, appendix B.
+Source: Narayanan et al., arXiv 2104.04473, appendix; Chowdhery et al., arXiv 2204.02311, appendix B.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 
 from training.config import ModelShape
 
-# Dense peak of half-precision matrix products, FLOP/s, as the makers' data sheets give it, without sparsity.
+# Dense peak of half-precision matrix products, FLOP/s, as data sheets give it, without sparsity.
 # Source: NVIDIA's data sheets of V100 SXM2, A100, H100 SXM and H200.
 PEAKS: Final = {"V100": 125e12, "A100": 312e12, "H100": 989e12, "H200": 989e12}
 
@@ -22,7 +22,7 @@ PEAKS: Final = {"V100": 125e12, "A100": 312e12, "H100": 989e12, "H200": 989e12}
 def model_flops(shape: ModelShape, tokens: int, sequence: int) -> int:
     """Model FLOPs of training on so many tokens, in sequences of this length.
 
-    Attention is counted over all pairs of positions, as in both sources, not only over those the mask lets through.
+    Attention is counted over all pairs of positions, as in both sources, masked or not.
     """
     return 3 * tokens * (_layers(shape, sequence) + _head(shape))
 

@@ -1,8 +1,8 @@
-"""Initial values, a function of (seed, parameter's name, position in it): any block of a parameter can be filled alone.
+"""Initial values, a function of (seed, parameter's name, position in it): any block can be filled alone.
 
-A position's 64-bit hash gives four numbers of 16 bits; each picks one of 65,536 quantiles of the normal distribution,
-and half the sum of the four is normal again. Hashes are whole numbers, and a sum of four is rounded the same
-everywhere: so are the values, on any device and in any block, to the last bit.
+A position's 64-bit hash gives four numbers of 16 bits; each picks one of 65,536 quantiles of the normal
+distribution, and half the sum of the four is normal again. Hashes are whole numbers, and a sum of four is rounded
+the same everywhere: so are the values, on any device and in any block, to the last bit.
 
 Source: OPT, arXiv 2205.01068 section 2.2: normal with a deviation of .006, output projections by 1/sqrt(2L) of it,
 biases 0. (metaseq sets the embedding of <pad> to 0, which no text holds; we do not.)

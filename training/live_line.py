@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import TextIO
 
@@ -46,7 +45,7 @@ class LiveLine:
         stream: Where it goes.
     """
 
-    def __init__(self, steps: int, windows: int, batch: int, stream: TextIO = sys.stderr) -> None:
+    def __init__(self, steps: int, windows: int, batch: int, stream: TextIO) -> None:
         self._steps, self._windows, self._batch, self._stream = steps, windows, batch, stream
         self._seconds: float | None = None
         self._spoke = time.monotonic()

@@ -1,6 +1,6 @@
 """The step: micro-batches, accumulated; clipped; an update. All that it sees is a function of the updates done.
 
-    B  sequences of a micro-batch     T  positions, and one more in a window
+B  sequences of a micro-batch     T  positions, and one more in a window
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from corpus.errors import RunError
+from corpus.order import derive_key
 from corpus.window_order import WindowIds, WindowOrder
 from training.config import RunConfig
-from training.flops import flops_6nd, hardware_flops, model_flops
+from training.flops import flops_6nd, hardware_flops, model_flops, peak_flops
 from training.initialise import initialise
 from training.metrics import StepRecord
 from training.model import Opt
@@ -71,7 +72,8 @@ def build_model(config: RunConfig, device: torch.device) -> Opt:
     """The model of a run with its initial values, whole, on one device."""
     kinds = dtypes(config.precision)
     with torch.device("meta"):
-        model = Opt(config.model, kinds.compute).to(kinds.parameters)
+        model = Opt(config.model, kinds.compute)
+    model.to(kinds.parameters)
     model.to_empty(device=device)
     initialise(model, config.model, config.seed)
     return model
@@ -84,16 +86,20 @@ def build_trainer(config: RunConfig, stream: TokenStream, device: torch.device, 
         RecipeError: The segments or the batch do not fit the corpus.
     """
     order = WindowOrder(stream.windows, config.seed, config.batch, config.segment)
+    Replica().micro_batches(config.batch, config.micro_batch)
     model = build_model(config, device)
     optimiser = build_optimiser(model.parameters(), config.optimisation)
-    return Trainer(config, model, optimiser, order, stream, device, attempt=attempt)
+    # Peaks are of half precision; what fp32 could reach nobody compares with.
+    known = device.type == "cuda" and config.precision.compute == "bf16"
+    peak = peak_flops(torch.cuda.get_device_name(device)) if known else None
+    return Trainer(config, model, optimiser, order, stream, device, peak=peak, attempt=attempt)
 
 
 def train(trainer: Trainer, done: int = 0) -> Iterator[StepRecord]:
     """Updates the model until the run's end, and tells of each update when it is done.
 
-    Between two updates the model, the optimiser and `record.step` are all the state there is: who takes a record may
-    validate, save, or stop.
+    Between two updates the model, the optimiser and `record.step` are all the state there is: who takes a record
+    may validate, save, or stop.
 
     Args:
         trainer: Its model and optimiser are as after `done` updates.
@@ -135,6 +141,8 @@ def _update(trainer: Trainer, update: int, parts: list[range], tokens: NDArray[n
     config, optimisation = trainer.config, trainer.config.optimisation
     before, after = predivision(optimisation.predivide, trainer.replica.count)
     own_tokens = config.tokens_per_update // trainer.replica.count
+    # For fused attention dropout alone, which nothing else can key: an update draws the same whenever it is done.
+    torch.manual_seed(derive_key(config.seed, f"attention/{update}/{trainer.replica.rank}"))
     loss = torch.zeros((), dtype=torch.float64, device=trainer.device)
     for part in parts:
         token_BT = trainer.to_device(tokens[part.start - parts[0].start : part.stop - parts[0].start])
@@ -148,7 +156,7 @@ def _update(trainer: Trainer, update: int, parts: list[range], tokens: NDArray[n
         raise RunError(
             f"the loss is {mean} and the gradient's norm {norm}",
             where=f"update {update + 1:,}, data step {trainer.order.data_step(update):,}",
-            remedy="go back to a checkpoint and pass over these batches, with a segment, or lower the learning rate",
+            remedy="go back to a checkpoint and pass over these batches, with a segment, or lower the rate",
         )
     rate = learning_rate(optimisation, (update + 1) * config.tokens_per_update)
     set_rate(trainer.optimiser, rate)

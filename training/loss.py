@@ -1,8 +1,8 @@
 """Cross-entropy of the next token, without ever holding two copies of the logits, or all of them at once.
 
 Of 2,048 tokens the logits over 50,272 ids take 412 MB in fp32, and autograd keeps them, their softmax and their
-gradient. Here rows are taken in chunks, and a chunk's gradient is computed in the forward pass, while its logits are
-there; what is kept is the gradient with respect to the hidden states and the weight.
+gradient. Here rows are taken in chunks, and a chunk's gradient is computed in the forward pass, while its logits
+are there; what is kept is the gradient with respect to the hidden states and the weight.
 
     N  tokens     D  channels     V  ids of the vocabulary     C  tokens of a chunk
 """

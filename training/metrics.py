@@ -1,7 +1,7 @@
 """`metrics.jsonl`: an object for each update, appended when it is done.
 
-A run that is started again appends under a new attempt, from the update after its checkpoint on. What earlier attempts
-say of that update and later ones is void: the model that they tell of is no ancestor of this one.
+A run that is started again appends under a new attempt, from the update after its checkpoint on. What earlier
+attempts say of that update and later ones is void: the model that they tell of is no ancestor of this one.
 """
 
 from __future__ import annotations
@@ -117,7 +117,9 @@ def read_metrics(run_dir: str) -> list[StepRecord]:
             record = msgspec.json.decode(line, type=StepRecord)
         except msgspec.DecodeError as error:
             raise IntegrityError(
-                f"this is no record of an update: {error}", where=f"{path}, line {number}", remedy="remove the line"
+                f"this is no record of an update: {error}",
+                where=f"{path}, line {number}",
+                remedy="remove the line",
             ) from error
         while records and records[-1].step >= record.step:
             records.pop()

@@ -27,7 +27,7 @@ from training.residual_dropout import (
     residual_dropout,
 )
 
-# Source: fairseq, LearnedPositionalEmbedding: positions are counted from the padding id, 1, on; so the first is row 2.
+# Source: fairseq, LearnedPositionalEmbedding: positions are counted from the padding id, 1; so the first is row 2.
 POSITION_OFFSET: Final = 2
 
 

@@ -1,7 +1,7 @@
 """The dtypes of a run: what weights are kept in, what is computed in, what gradients are summed in.
 
 The same three as FSDP2's MixedPrecisionPolicy is given: a weight is cast when it is used, and its gradient, which
-comes in the dtype of the product, is added up in the dtype of the weight. No autocast: nothing is chosen by operation.
+comes in the dtype of the product, is added up in that of the weight. No autocast: no operation is chosen for.
 """
 
 from __future__ import annotations

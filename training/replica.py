@@ -1,6 +1,6 @@
 """The part of each global batch that a process computes, and how what it finds is added to what the others find.
 
-Replicas are the processes that hold different rows: the product of the data axes of a mesh, not of its tensor axis.
+Replicas are the processes that hold different rows: the product of a mesh's data axes, not of its tensor axis.
 """
 
 from __future__ import annotations

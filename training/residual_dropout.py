@@ -1,9 +1,9 @@
 """Dropout whose mask is a hash of where an element stands, so that no topology, order or recomputation changes it.
 
-Key: (seed, update, layer, site, sample, position, channel). The sample is the row in the global batch; a process that
-holds some rows, or some positions of them, draws the same mask for these as one that holds them all. One 64-bit hash
-serves four neighbouring channels, 16 bits each: a chance is exact to 1/65,536, and what is kept is scaled by exactly
-what is expected to be lost. The same on every device: the arithmetic is on whole numbers.
+Key: (seed, update, layer, site, sample, position, channel). The sample is the row in the global batch; a process
+that holds some rows, or some positions of them, draws the same mask for these as one that holds them all. One
+64-bit hash serves four neighbouring channels, 16 bits each: a chance is exact to 1/65,536, and what is kept is
+scaled by exactly what is expected to be lost. The same on every device: the arithmetic is on whole numbers.
 
     N  the sites of all layers     B  samples     T  positions     D  channels
     H  heads                       S  positions attended to
@@ -42,7 +42,7 @@ _MULTIPLIER_2: Final = signed(0x94D049BB133111EB)
 
 
 def mix(state: Tensor) -> Tensor:
-    """int64[...], the finaliser of splitmix64; `>>` carries the sign along, so what it brings in is masked away."""
+    """int64[...], splitmix64's finaliser; `>>` carries the sign along, so what it brings in is masked away."""
     mixed = state ^ ((state >> 30) & ((1 << 34) - 1))
     mixed *= _MULTIPLIER_1
     mixed ^= (mixed >> 27) & ((1 << 37) - 1)

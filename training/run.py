@@ -2,7 +2,7 @@
 
     python training/run.py --config workflows/runs/tiny.toml --corpus build/refs/sample/1.0.0 --run-dir runs/tiny
 
-torch is imported once the arguments, the file of the run and the corpus are seen to be right: --help answers at once.
+torch is imported once the arguments, the run's file and the corpus are seen to be right: --help answers at once.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def options() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="run.py",
         description="Trains a model of OPT's family on a sealed corpus.",
-        epilog="The file of a run decides every value; the options say where things are. workflows/runs lists them.",
+        epilog="The file of a run decides every value; the options say where things are.",
     )
     top.add_argument("--config", required=True, help="a run, for instance workflows/runs/tiny.toml")
     top.add_argument("--corpus", required=True, help="a sealed corpus, for instance build/refs/sample/1.0.0")
@@ -45,13 +45,18 @@ def options() -> argparse.ArgumentParser:
         default="full",
         help="read all shards, one of each source, or none before training (default: full)",
     )
-    top.add_argument("--device", default="auto", help="cpu, cuda, or auto: cuda where there is one (default: auto)")
+    top.add_argument(
+        "--device", default="auto", help="cpu, cuda, or auto: cuda where there is one (default: auto)"
+    )
     top.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line; gives the exit code: 0 done, 1 a check failed, 2 the user's mistake, 130 interrupted."""
+    """Runs the command line; gives the exit code.
+
+    0 done, 1 a check failed, 2 the user's mistake, 130 interrupted.
+    """
     chosen = options().parse_args(argv)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -107,7 +112,7 @@ def _train(trainer: Trainer, attempt: int, held_out: TokenStream, run_dir: str) 
     trainer = replace(trainer, attempt=attempt)
     config = trainer.config
     rows = config.micro_batch or config.batch // trainer.replica.count
-    line = LiveLine(config.steps, sum(trainer.stream.windows.values()), config.batch)
+    line = LiveLine(config.steps, sum(trainer.stream.windows.values()), config.batch, sys.stderr)
     with MetricsFile(run_dir) as metrics, closing(line):
         for record in train(trainer):
             every = config.validation.every

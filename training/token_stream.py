@@ -1,7 +1,7 @@
 """A sealed corpus as windows of tokens: mapped into memory, gathered row by row, never copied elsewhere.
 
-The shards of a source and split, end to end, are cut into windows of one token more than a sequence: each token of a
-window but its last predicts the next. What is left at the end of a source is its tail, which no window holds.
+The shards of a source and split, end to end, are cut into windows of one token more than a sequence: each token of
+a window but its last predicts the next. What is left at the end of a source is its tail, which no window holds.
 Nothing here knows an order: that is corpus/window_order.py's.
 """
 

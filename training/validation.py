@@ -41,7 +41,7 @@ def validate(
         for start in range(0, count, rows * replica.count):
             end = min(count, start + rows * replica.count)
             ids = stream.first(source, end, start + replica.rank, replica.count)
-            # A replica without a window of its own computes the first, and does not count it: passes are collective.
+            # A replica without a window of its own computes the first, uncounted: passes are collective.
             token_BT = to_device(stream.read(ids if len(ids) else stream.first(source, 1)))
             with torch.no_grad():
                 loss = model(token_BT[:, :-1], token_BT[:, 1:])

@@ -105,4 +105,8 @@ def test_a_terminal_has_one_line_and_a_log_the_last() -> None:
             line.show(record(step, 1))
         line.close()
     assert terminal.getvalue().count("\r") == 3 and terminal.getvalue().count("\n") == 1
-    assert log.getvalue().count("\n") == 1 and log.getvalue().startswith("step 3/3") and "0.30 epochs" in log.getvalue()
+    assert (
+        log.getvalue().count("\n") == 1
+        and log.getvalue().startswith("step 3/3")
+        and "0.30 epochs" in log.getvalue()
+    )

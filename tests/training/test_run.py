@@ -58,7 +58,9 @@ def test_a_second_start_is_a_second_attempt_of_the_same_run(
 def test_an_interrupted_run_says_so_and_keeps_what_it_wrote(tmp_path: Path) -> None:
     sets = [*QUICK, "steps=100000"]
     line = [sys.executable, str(ROOT / "training" / "run.py"), *arguments(tmp_path, sets=sets)]
-    with subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=_env()) as process:
+    with subprocess.Popen(
+        line, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=_env()
+    ) as process:
         while len(read_metrics(str(tmp_path))) < 3 and process.poll() is None:
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
@@ -76,7 +78,7 @@ def test_an_interrupted_run_says_so_and_keeps_what_it_wrote(tmp_path: Path) -> N
         (["sequence=64000", "model.positions=64000"], [], "nothing is drawn"),
         (["batch=8", "micro_batch=3"], [], "the batch does not divide"),
         ([], ["--device", "abacus"], "there is no such device"),
-        (['segment=[{update=0, weights={delta=1}}]'], [], "no source delta"),
+        (["segment=[{update=0, weights={delta=1}}]"], [], "no source delta"),
     ],
 )
 def test_a_mistake_is_three_lines_and_leaves_nothing(
@@ -109,7 +111,9 @@ def test_a_folder_holds_one_corpus(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_help_answers_without_torch() -> None:
-    program = "import sys; from training.run import options; options().format_help(); print('torch' in sys.modules)"
+    program = (
+        "import sys; from training.run import options; options().format_help(); print('torch' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout == "False\n"
 
