@@ -9,13 +9,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Final, Self
+from typing import Final, Self
 
 import msgspec
 
 from corpus.errors import IntegrityError, StoreError
 
 FILE: Final = "metrics.jsonl"
+
+_LONGEST_LINE: Final = 1 << 20  # a thousand sources' losses are a twentieth of it
 
 
 class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,10 +70,10 @@ class MetricsFile:
     def __init__(self, run_dir: str) -> None:
         self._path = Path(run_dir) / FILE
         try:
-            self._file: IO[bytes] = open(self._path, "ab+")  # noqa: SIM115 (closed by `__exit__`)
-            self._file.seek(0)
-            data = self._file.read()
-            self._file.truncate(data.rfind(b"\n") + 1)
+            self._file = open(self._path, "ab+", buffering=0)  # noqa: SIM115 (closed by `__exit__`)
+            start = max(0, self._file.seek(0, os.SEEK_END) - _LONGEST_LINE)
+            self._file.seek(start)
+            self._file.truncate(start + self._file.read(_LONGEST_LINE).rfind(b"\n") + 1)
         except OSError as error:
             raise self._unwritable(error) from error
 
@@ -81,9 +83,10 @@ class MetricsFile:
         Raises:
             StoreError: The disk is full or the file cannot be written.
         """
+        left = memoryview(msgspec.json.encode(record) + b"\n")
         try:
-            self._file.write(msgspec.json.encode(record) + b"\n")
-            self._file.flush()
+            while left:  # a disk that fills takes a part first
+                left = left[self._file.write(left) :]
         except OSError as error:
             raise self._unwritable(error) from error
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import resource
+import signal
 from pathlib import Path
 
 import msgspec
@@ -77,9 +79,16 @@ def test_damage_elsewhere_is_told_by_its_line(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_said_in_three_lines(tmp_path: Path) -> None:
-    (tmp_path / FILE).symlink_to("/dev/full")
-    with pytest.raises(StoreError, match="No space left") as caught, MetricsFile(str(tmp_path)) as metrics:
-        metrics.append(RECORD)
+    limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(StoreError, match="File too large") as caught, MetricsFile(str(tmp_path)) as metrics:
+            for step in range(1, 4):
+                metrics.append(record(step, 1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert [each.step for each in read_metrics(str(tmp_path))] == [1]
     assert len(str(caught.value).splitlines()) == 3
 
 
