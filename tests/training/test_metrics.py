@@ -80,7 +80,7 @@ def test_damage_elsewhere_is_told_by_its_line(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_said_in_three_lines(tmp_path: Path) -> None:
     limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (700, limits[1]))
     try:
         with pytest.raises(StoreError, match="File too large") as caught, MetricsFile(str(tmp_path)) as metrics:
             for step in range(1, 4):
