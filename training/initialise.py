@@ -32,12 +32,13 @@ _LANES: Final = 4
 _LEVELS: Final = 1 << 16
 _CHUNK: Final = 1 << 22  # elements whose hashes are held at once: 32 MB
 
-Block = Callable[[nn.Parameter], tuple[Tensor, tuple[int, ...]]]
+# Of a parameter by its name: what this process holds, where in the whole that begins, and the shape of the whole.
+Block = Callable[[str, nn.Parameter], tuple[Tensor, tuple[int, ...], tuple[int, ...]]]
 
 
-def whole(parameter: nn.Parameter) -> tuple[Tensor, tuple[int, ...]]:
-    """A parameter that this process holds whole, and where what it holds begins."""
-    return parameter.data, (0,) * parameter.dim()
+def whole(name: str, parameter: nn.Parameter) -> tuple[Tensor, tuple[int, ...], tuple[int, ...]]:
+    """A parameter that this process holds whole."""
+    return parameter.data, (0,) * parameter.dim(), tuple(parameter.shape)
 
 
 def initialise(model: nn.Module, shape: ModelShape, seed: int, block: Block = whole) -> None:
@@ -47,11 +48,11 @@ def initialise(model: nn.Module, shape: ModelShape, seed: int, block: Block = wh
         model: Its parameters have memory.
         shape: Of the model.
         seed: The run's.
-        block: Of a parameter, what this process holds and where in the whole it begins, dimension by dimension.
+        block: What this process holds of a parameter.
     """
     for name, parameter in model.named_parameters():
-        local, origin = block(parameter)
-        fill(local, origin, tuple(parameter.shape), rule(name, shape), derive_key(seed, f"initial/{name}"))
+        local, origin, size = block(name, parameter)
+        fill(local, origin, size, rule(name, shape), derive_key(seed, f"initial/{name}"))
 
 
 def rule(name: str, shape: ModelShape) -> tuple[float, float]:

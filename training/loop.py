@@ -11,12 +11,12 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from corpus.errors import RunError
 from corpus.order import derive_key
@@ -24,11 +24,13 @@ from corpus.window_order import WindowIds, WindowOrder
 from training.config import RunConfig
 from training.flops import flops_6nd, hardware_flops, model_flops, peak_flops
 from training.initialise import initialise
+from training.mesh import Mesh
 from training.metrics import StepRecord
 from training.model import Opt
-from training.optimiser import build_optimiser, clip, predivision, set_rate
+from training.optimiser import Norm, build_optimiser, clip, predivision, set_rate
+from training.parallel import MeshNorm, accumulate, build_parallel_model, recompute_layers
 from training.precision import dtypes
-from training.replica import Replica
+from training.replica import Replica, TensorPart
 from training.residual_dropout import DropoutKeys
 from training.schedule import learning_rate
 from training.token_stream import TokenStream
@@ -45,7 +47,10 @@ class Trainer:
         order: Which windows a batch holds.
         stream: Their tokens.
         device: Where is computed.
+        mesh: What the model is spread over; None where this process has it whole.
         replica: Which rows this process computes.
+        tensor: Which part of them.
+        total_norm: Of tensors that are as the parameters are.
         peak: FLOP/s of all devices together; None where nobody knows.
         recompute: Whether layers run forward twice.
         attempt: Which start of the run this is.
@@ -57,7 +62,10 @@ class Trainer:
     order: WindowOrder
     stream: TokenStream
     device: torch.device
+    mesh: Mesh | None = None
     replica: Replica = field(default_factory=Replica)
+    tensor: TensorPart = TensorPart()
+    total_norm: Norm = nn.utils.get_total_norm
     peak: float | None = None
     recompute: bool = False
     attempt: int = 1
@@ -70,29 +78,42 @@ class Trainer:
 
 def build_model(config: RunConfig, device: torch.device) -> Opt:
     """The model of a run with its initial values, whole, on one device."""
-    kinds = dtypes(config.precision)
-    with torch.device("meta"):
-        model = Opt(config.model, kinds.compute)
-    model.to(kinds.parameters)
+    model = Opt.on_meta(config.model, dtypes(config.precision))
     model.to_empty(device=device)
     initialise(model, config.model, config.seed)
+    if config.mesh.recompute:
+        recompute_layers(model)
     return model
 
 
-def build_trainer(config: RunConfig, stream: TokenStream, device: torch.device, attempt: int = 1) -> Trainer:
-    """A trainer of one process: the whole model on one device.
+def build_trainer(
+    config: RunConfig, stream: TokenStream, device: torch.device, attempt: int = 1, mesh: Mesh | None = None
+) -> Trainer:
+    """A trainer of one process: the whole model on one device, or with a mesh, its part of it.
 
     Raises:
-        RecipeError: The segments or the batch do not fit the corpus.
+        RecipeError: The segments or the batch do not fit the corpus or the mesh.
     """
     order = WindowOrder(stream.windows, config.seed, config.batch, config.segment)
-    Replica().micro_batches(config.batch, config.micro_batch)
-    model = build_model(config, device)
+    (mesh.replica if mesh else Replica()).micro_batches(config.batch, config.micro_batch)
+    model = build_parallel_model(config, mesh) if mesh else build_model(config, device)
     optimiser = build_optimiser(model.parameters(), config.optimisation)
     # Peaks are of half precision; what fp32 could reach nobody compares with.
     known = device.type == "cuda" and config.precision.compute == "bf16"
     peak = peak_flops(torch.cuda.get_device_name(device)) if known else None
-    return Trainer(config, model, optimiser, order, stream, device, peak=peak, attempt=attempt)
+    trainer = Trainer(
+        config, model, optimiser, order, stream, device, peak=peak, recompute=config.mesh.recompute, attempt=attempt
+    )
+    if mesh is None:
+        return trainer
+    return replace(
+        trainer,
+        mesh=mesh,
+        replica=mesh.replica,
+        tensor=mesh.tensor,
+        total_norm=MeshNorm([name for name, _ in model.named_parameters()], mesh),
+        peak=None if peak is None else peak * mesh.axes.size(),
+    )
 
 
 def train(trainer: Trainer, done: int = 0) -> Iterator[StepRecord]:
@@ -142,15 +163,18 @@ def _update(trainer: Trainer, update: int, parts: list[range], tokens: NDArray[n
     before, after = predivision(optimisation.predivide, trainer.replica.count)
     own_tokens = config.tokens_per_update // trainer.replica.count
     # For fused attention dropout alone, which nothing else can key: an update draws the same whenever it is done.
-    torch.manual_seed(derive_key(config.seed, f"attention/{update}/{trainer.replica.rank}"))
+    place = f"{trainer.replica.rank}/{trainer.tensor.rank}"
+    torch.manual_seed(derive_key(config.seed, f"attention/{update}/{place}"))
     loss = torch.zeros((), dtype=torch.float64, device=trainer.device)
     for part in parts:
+        if trainer.mesh:
+            accumulate(trainer.model, trainer.mesh, last=part is parts[-1])
         token_BT = trainer.to_device(tokens[part.start - parts[0].start : part.stop - parts[0].start])
         summed = trainer.model(token_BT[:, :-1], token_BT[:, 1:], _keys(trainer, update, part))
         (summed * (before / own_tokens)).backward()
         loss += summed.detach()
     parameters = list(trainer.model.parameters())
-    gradient_norm = clip(parameters, optimisation.clip, after)
+    gradient_norm = clip(parameters, optimisation.clip, after, trainer.total_norm)
     mean, norm = float(trainer.replica.add(loss)) / config.tokens_per_update, float(gradient_norm)
     if not math.isfinite(mean) or not math.isfinite(norm):
         raise RunError(
@@ -163,7 +187,7 @@ def _update(trainer: Trainer, update: int, parts: list[range], tokens: NDArray[n
     trainer.optimiser.step()
     trainer.optimiser.zero_grad(set_to_none=True)
     with torch.no_grad():
-        parameter_norm = torch.nn.utils.get_total_norm(parameters)
+        parameter_norm = trainer.total_norm(parameters)
     return _Values(mean, rate, norm, float(parameter_norm))
 
 
@@ -173,7 +197,13 @@ def _keys(trainer: Trainer, update: int, rows: range) -> DropoutKeys | None:
         return None
     sample_B = torch.arange(rows.start, rows.stop, device=trainer.device)
     position_T = torch.arange(trainer.config.sequence, device=trainer.device)
-    return DropoutKeys.of(trainer.config.seed, update, shape.layers, sample_B, position_T)
+    keys = DropoutKeys.of(trainer.config.seed, update, shape.layers, sample_B, position_T)
+    own = trainer.tensor.positions(trainer.config.sequence)
+    return replace(
+        keys,
+        residual_NBT=keys.residual_NBT[:, :, own.start : own.stop],
+        first_head=trainer.tensor.of(shape.heads).start,
+    )
 
 
 def _record(trainer: Trainer, update: int, ids: WindowIds, values: _Values, seconds: float) -> StepRecord:

@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from training.config import ModelShape
 from training.loss import cross_entropy
+from training.precision import Dtypes
 from training.residual_dropout import (
     AFTER_ATTENTION,
     AFTER_FEED_FORWARD,
@@ -188,6 +189,16 @@ class _Body(nn.Module):
         self.decoder = Decoder(shape, compute)
 
 
+class Head(nn.Module):
+    """What the token embedding does as the output: it has no weight of its own."""
+
+    def forward(self, hidden_BTE: Tensor, weight_VE: Tensor, target_BT: Tensor | None) -> Tensor:
+        """The summed cross-entropy of the targets, a scalar; without targets the logits, [B, T, V]."""
+        if target_BT is None:
+            return functional.linear(hidden_BTE, weight_VE.to(hidden_BTE.dtype))
+        return cross_entropy(hidden_BTE.flatten(0, 1), weight_VE, target_BT.flatten())
+
+
 class Opt(nn.Module):
     """OPT for causal language modelling; the head is the token embedding, so there is no parameter for it.
 
@@ -200,6 +211,14 @@ class Opt(nn.Module):
         super().__init__()
         self.shape = shape
         self.model = _Body(shape, compute)
+        self.head = Head()
+
+    @classmethod
+    def on_meta(cls, shape: ModelShape, kinds: Dtypes) -> Opt:
+        """One without memory."""
+        with torch.device("meta"):
+            model = cls(shape, kinds.compute)
+        return model.to(kinds.parameters)
 
     def forward(
         self,
@@ -219,7 +238,6 @@ class Opt(nn.Module):
         hidden_BTE = self.model.decoder(token_BT, keys, cache)
         if cache is not None:
             cache.length += token_BT.shape[1]
-        head_VE = self.model.decoder.embed_tokens.weight
-        if target_BT is None:
-            return functional.linear(hidden_BTE, head_VE.to(hidden_BTE.dtype))
-        return cross_entropy(hidden_BTE.flatten(0, 1), head_VE, target_BT.flatten())
+        # Read while the root runs: FSDP2 has gathered the root's own weights then, this one among them.
+        output: Tensor = self.head(hidden_BTE, self.model.decoder.embed_tokens.weight, target_BT)
+        return output

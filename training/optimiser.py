@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
 
 from training.config import Optimisation
+
+
+Norm = Callable[[list[Tensor]], Tensor]
 
 
 def build_optimiser(parameters: Iterable[nn.Parameter], optimisation: Optimisation) -> torch.optim.AdamW:
@@ -38,20 +41,26 @@ def predivision(predivide: float, replicas: int) -> tuple[float, float]:
     return 1 / before, before / replicas
 
 
-def clip(parameters: Iterable[nn.Parameter], limit: float, scale: float = 1.0) -> Tensor:
+def clip(
+    parameters: Iterable[nn.Parameter],
+    limit: float,
+    scale: float = 1.0,
+    total_norm: Norm = nn.utils.get_total_norm,
+) -> Tensor:
     """Scales gradients, then shortens them to a global norm; gives their norm before it was shortened.
 
     Args:
         parameters: Their gradients change in place.
         limit: The greatest norm; 0 for none.
         scale: By what every gradient is multiplied first.
+        total_norm: The L2 norm of the parameters' gradients, or of what else is as they are, all together.
     """
     held = [parameter for parameter in parameters if parameter.grad is not None]
     gradients = [parameter.grad for parameter in held]
     if scale != 1:
         for gradient in gradients:
             gradient.mul_(scale)
-    norm: Tensor = nn.utils.get_total_norm(gradients)
+    norm = total_norm(gradients)
     if limit:
         nn.utils.clip_grads_with_norm_(held, limit, norm)
     return norm

@@ -1,16 +1,19 @@
 """The part of each global batch that a process computes, and how what it finds is added to what the others find.
 
-Replicas are the processes that hold different rows: the product of a mesh's data axes, not of its tensor axis.
+Replicas are the processes that hold different rows: the product of a mesh's data axes. Processes along its tensor
+axis compute the same rows, each with some of the heads, and between layers with some of the positions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from corpus.errors import RecipeError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def _alone(value: Tensor) -> Tensor:
@@ -48,3 +51,27 @@ class Replica:
             )
         first = self.rank * share
         return [range(start, start + size) for start in range(first, first + share, size)]
+
+
+@dataclass(frozen=True)
+class TensorPart:
+    """Which part of every row a process computes.
+
+    Attributes:
+        rank: Its number along the tensor axis.
+        count: How many share a row.
+        positions_too: Whether positions are shared where heads are not.
+    """
+
+    rank: int = 0
+    count: int = 1
+    positions_too: bool = False
+
+    def of(self, total: int) -> range:
+        """Its part of what is split evenly: heads, ids of the vocabulary, channels."""
+        size = total // self.count
+        return range(self.rank * size, (self.rank + 1) * size)
+
+    def positions(self, total: int) -> range:
+        """The positions that it holds between layers."""
+        return self.of(total) if self.positions_too else range(total)

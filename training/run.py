@@ -1,6 +1,7 @@
 """The command line that trains a model on a sealed corpus.
 
     python training/run.py --config workflows/runs/tiny.toml --corpus build/refs/sample/1.0.0 --run-dir runs/tiny
+    torchrun --standalone --nproc-per-node 4 training/run.py ... --set mesh.tp=2
 
 torch is imported once the arguments, the run's file and the corpus are seen to be right: --help answers at once.
 """
@@ -8,12 +9,13 @@ torch is imported once the arguments, the run's file and the corpus are seen to 
 from __future__ import annotations
 
 import argparse
-import os
 import platform
 import signal
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +24,9 @@ if __package__ in (None, ""):  # started as a script: the packages lie one folde
 
 from corpus.errors import RecipeError, TokentrailError
 from training.config import RunConfig, load_run
+from training.replica import Replica
 from training.token_stream import Corpus, TokenStream
+from training.world import World
 
 if TYPE_CHECKING:
     from training.loop import Trainer
@@ -59,16 +63,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     chosen = options().parse_args(argv)
     signal.signal(signal.SIGTERM, _interrupt)
+    world = World.of_environment()
     try:
-        run(chosen)
+        with world.joined():
+            run(chosen, world)
     except TokentrailError as error:
         if chosen.debug:
             raise
-        print(error, file=sys.stderr)
+        if world.speaks():
+            print(error, file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        if world.speaks():
+            print("interrupted", file=sys.stderr)
         return 130
+    except RuntimeError:
+        if chosen.debug or not world.others_spoke():
+            raise
+        return 1
     return 0
 
 
@@ -76,53 +88,65 @@ def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def run(chosen: argparse.Namespace) -> None:
-    """Trains from the first update to the last.
+def run(chosen: argparse.Namespace, world: World) -> None:
+    """Trains from the first update to the last, this process's part of it.
 
     Raises:
         TokentrailError: Whatever stopped it.
     """
     config = load_run(chosen.config, tuple(chosen.set))
+    replicate, shard, _ = config.mesh.sizes(world.size)
+    Replica(0, replicate * shard).micro_batches(config.batch, config.micro_batch)
     corpus = Corpus.open(chosen.corpus)
     corpus.check_vocabulary(config.model.vocabulary)
-    read = corpus.verify(chosen.verify)
+    read = world.once_a_host(lambda: corpus.verify(chosen.verify))
     stream = TokenStream(corpus, "train", config.sequence)
-    print(_head(config, corpus, stream, read), flush=True)
+    if read is not None and world.rank == 0:
+        print(_head(config, corpus, stream, read), flush=True)
 
     from training.attempts import begin_attempt
     from training.loop import build_trainer
+    from training.mesh import Mesh
 
-    device = _device(chosen.device)
-    trainer = build_trainer(config, stream, device)
-    attempt = begin_attempt(chosen.run_dir, config, (corpus.ref, corpus.digest), _host(str(device)))
-    _train(trainer, attempt, TokenStream(corpus, "valid", config.sequence), chosen.run_dir)
+    device = _device(chosen.device, world)
+    trainer = build_trainer(config, stream, device, mesh=Mesh.of(config.mesh, device) if world.size > 1 else None)
+    host = _host(str(device), config.mesh.sizes(world.size))
+    attempt = world.from_first(
+        lambda: begin_attempt(chosen.run_dir, config, (corpus.ref, corpus.digest), host)
+    )
+    trainer = replace(trainer, attempt=attempt)
+    _train(trainer, TokenStream(corpus, "valid", config.sequence), chosen.run_dir, world.rank == 0)
 
 
-def _train(trainer: Trainer, attempt: int, held_out: TokenStream, run_dir: str) -> None:
-    from contextlib import closing
-    from dataclasses import replace
+def _train(trainer: Trainer, held_out: TokenStream, run_dir: str, speaks: bool) -> None:
+    from contextlib import closing, nullcontext
 
     import msgspec
 
     from training.live_line import LiveLine
     from training.loop import train
     from training.metrics import MetricsFile
+    from training.parallel import let_go
     from training.validation import validate
 
-    trainer = replace(trainer, attempt=attempt)
     config = trainer.config
     rows = config.micro_batch or config.batch // trainer.replica.count
-    line = LiveLine(config.steps, sum(trainer.stream.windows.values()), config.batch, sys.stderr)
-    with MetricsFile(run_dir) as metrics, closing(line):
+    shown = sys.stderr if speaks else StringIO()
+    line = LiveLine(config.steps, sum(trainer.stream.windows.values()), config.batch, shown)
+    with MetricsFile(run_dir) if speaks else nullcontext() as metrics, closing(line):
         for record in train(trainer):
             every = config.validation.every
             if every and (record.step % every == 0 or record.step == config.steps):
                 losses = validate(
                     trainer.model, held_out, config.validation.windows, rows, trainer.replica, trainer.to_device
                 )
+                let_go(trainer.model)
                 record = msgspec.structs.replace(record, validation=losses)
-            metrics.append(record)
+            if metrics is not None:
+                metrics.append(record)
             line.show(record)
+    if not speaks:
+        return
     for source, loss in record.validation.items():
         print(f"validation {source:<16} {loss:.4f}")
     print(f"trained {config.name} to step {record.step:,} on {record.tokens:,} tokens: loss {record.loss:.4f}")
@@ -143,20 +167,22 @@ def _head(config: RunConfig, corpus: Corpus, stream: TokenStream, read: int) -> 
     )
 
 
-def _device(name: str) -> Any:
+def _device(name: str, world: World) -> Any:
     import torch
 
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise RecipeError("there is no CUDA device", where=f"--device {name}", remedy="use --device cpu, or auto")
+    if name == "cuda" and world.size > 1:
+        name = f"cuda:{world.local_rank}"
     try:
         return torch.device(name)
     except RuntimeError as error:
         raise RecipeError("there is no such device", where=f"--device {name}", remedy="use cpu or cuda") from error
 
 
-def _host(device: str) -> dict[str, Any]:
+def _host(device: str, mesh: tuple[int, int, int]) -> dict[str, Any]:
     """What is true of the machine and not of the training."""
     import torch
 
@@ -166,7 +192,7 @@ def _host(device: str) -> dict[str, Any]:
         "torch": str(torch.__version__),
         "device": torch.cuda.get_device_name() if device.startswith("cuda") else platform.processor() or device,
         "threads": torch.get_num_threads(),
-        "world_size": int(os.environ.get("WORLD_SIZE", "1")),
+        "mesh": mesh,
         "started": int(time.time()),
     }
 

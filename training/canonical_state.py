@@ -1,0 +1,68 @@
+"""A trainer's weights and moments by the model's own names, whole or as DTensors that say of what they are a part.
+
+What is given shares its memory with the trainer: to save it is to save the trainer, to load into it in place is to
+load the trainer, whatever the backend.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+import torch
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
+
+from training.loop import Trainer
+from training.parallel import let_go, spread
+
+_MOMENTS: Final = ("exp_avg", "exp_avg_sq")
+
+
+def canonical_state(trainer: Trainer) -> dict[str, Any]:
+    """{"model": name -> tensor, "optimiser": name -> {"step", "exp_avg", "exp_avg_sq"}}, in memory of the trainer's.
+
+    Moments that no update has made yet are made, as AdamW would begin with them: zeros.
+    """
+    let_go(trainer.model)
+    meant = _meant(trainer)
+    weights, moments = {}, {}
+    for name, parameter in trainer.model.named_parameters():
+        state = _begun(trainer.optimiser, parameter)
+        weights[name] = _canonical(parameter.detach(), meant.get(name))
+        moments[name] = {kind: _canonical(state[kind], meant.get(name)) for kind in _MOMENTS}
+        moments[name]["step"] = state["step"]
+    return {"model": weights, "optimiser": moments}
+
+
+def _meant(trainer: Trainer) -> dict[str, DTensor]:
+    """Of each of fairscale's parameters, what FSDP2 and DTensor would have made of it: the same part of the whole."""
+    mesh, config = trainer.mesh, trainer.config
+    if mesh is None or config.mesh.backend != "fairscale":
+        return {}
+    native = msgspec.structs.replace(config, mesh=msgspec.structs.replace(config.mesh, backend="dtensor"))
+    return dict(spread(native, mesh).named_parameters())
+
+
+def _canonical(tensor: Tensor, meant: DTensor | None) -> Tensor:
+    if meant is None:
+        return tensor
+    said: Tensor = DTensor.from_local(
+        tensor.to_local(),
+        meant.device_mesh,
+        meant.placements,
+        run_check=False,
+        shape=meant.shape,
+        stride=meant.stride(),
+    )
+    return said
+
+
+def _begun(optimiser: torch.optim.Optimizer, parameter: nn.Parameter) -> dict[str, Tensor]:
+    """A parameter's moments and its number of updates, made where there are none."""
+    state: dict[str, Tensor] = optimiser.state[parameter]
+    if not state:
+        state["step"] = torch.zeros((), dtype=torch.float32, device=parameter.device)
+        for kind in _MOMENTS:
+            state[kind] = torch.zeros_like(parameter)
+    return state

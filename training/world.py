@@ -1,0 +1,101 @@
+"""The processes of a run: which one this is, what is done once a host, and who of them speaks.
+
+torchrun says it all in environment variables; without them a run is one process. torch is imported by the first
+method that needs it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
+
+# Unpublished: our choice. What one process does for all of a host may take long: reading a corpus to its last byte.
+_PATIENCE: Final = timedelta(hours=12)
+
+
+@dataclass(eq=False)
+class World:
+    """This process among those of the run.
+
+    Attributes:
+        rank: Its number; 0 prints, and writes what is written once.
+        size: How many there are.
+        local_rank: Its number on its host, and of its GPU.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+    _store: Any = None
+    _patient: Any = None
+
+    @classmethod
+    def of_environment(cls) -> World:
+        """What torchrun says."""
+        rank, size, local_rank = (
+            int(os.environ.get(name, alone))
+            for name, alone in (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))
+        )
+        return cls(rank, size, local_rank)
+
+    @contextmanager
+    def joined(self) -> Iterator[None]:
+        """Meets the other processes, and leaves them when all is done; one that fails leaves at once."""
+        if self.size == 1:
+            yield
+            return
+        import torch
+        import torch.distributed as dist
+
+        self._store, _, _ = next(dist.rendezvous("env://"))
+        cuda = torch.cuda.is_available()
+        if cuda:
+            torch.cuda.set_device(self.local_rank)
+        dist.init_process_group(
+            "cpu:gloo,cuda:nccl" if cuda else "gloo",
+            store=dist.PrefixStore("run", self._store),
+            rank=self.rank,
+            world_size=self.size,
+        )
+        self._patient = dist.new_group(backend="gloo", timeout=_PATIENCE)
+        yield
+        dist.destroy_process_group()
+
+    def once_a_host(self, work: Callable[[], T]) -> T | None:
+        """Has one process of each host do something while the others wait; gives what it gave, or None."""
+        done = work() if self.local_rank == 0 else None
+        if self.size > 1:
+            import torch.distributed as dist
+
+            dist.barrier(group=self._patient)
+        return done
+
+    def from_first(self, work: Callable[[], int]) -> int:
+        """Has rank 0 find a number; gives it to all."""
+        if self.size == 1:
+            return work()
+        import torch
+        import torch.distributed as dist
+
+        found = torch.tensor(work() if self.rank == 0 else 0)
+        dist.broadcast(found, src=0, group=self._patient)
+        return int(found)
+
+    def speaks(self) -> bool:
+        """Whether this process is to say why the run ends: the first that asks is, and one alone always."""
+        return self._store is None or bool(self._store.add("ended", 1) == 1)
+
+    def others_spoke(self) -> bool:
+        """Whether another process has said why the run ends, and what failed here failed for want of it."""
+        if self._store is None:
+            return False
+        try:
+            return bool(self._store.add("ended", 0) > 0)
+        except RuntimeError:  # who keeps the store has ended before
+            return True
