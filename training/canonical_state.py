@@ -20,7 +20,7 @@ _MOMENTS: Final = ("exp_avg", "exp_avg_sq")
 
 
 def canonical_state(trainer: Trainer) -> dict[str, Any]:
-    """{"model": name -> tensor, "optimiser": name -> {"step", "exp_avg", "exp_avg_sq"}}, in memory of the trainer's.
+    """{"model": name -> tensor, "optimiser": name -> {"step", "exp_avg", "exp_avg_sq"}}, in the trainer's memory.
 
     Moments that no update has made yet are made, as AdamW would begin with them: zeros.
     """
@@ -36,7 +36,7 @@ def canonical_state(trainer: Trainer) -> dict[str, Any]:
 
 
 def _meant(trainer: Trainer) -> dict[str, DTensor]:
-    """Of each of fairscale's parameters, what FSDP2 and DTensor would have made of it: the same part of the whole."""
+    """Of each parameter of fairscale's, what FSDP2 and DTensor would have made of it: the same part."""
     mesh, config = trainer.mesh, trainer.config
     if mesh is None or config.mesh.backend != "fairscale":
         return {}

@@ -139,8 +139,9 @@ class MeshConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         """
         shard = self.shard or world // (self.replicate * self.tp)
         if self.replicate * shard * self.tp != world:
+            asked = f"{self.replicate} x {self.shard or 'any'} x {self.tp}"
             raise RecipeError(
-                f"a mesh of {self.replicate} x {self.shard or 'any'} x {self.tp} cannot be made of {world:,} processes",
+                f"a mesh of {asked} cannot be made of {world:,} processes",
                 where="mesh.replicate, mesh.shard, mesh.tp",
                 remedy="start as many with torchrun --nproc-per-node, or give axes whose product they are",
             )

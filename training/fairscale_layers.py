@@ -38,7 +38,7 @@ def replace_layers(model: Opt, mesh: Mesh, style_of: Callable[[str], Style | Non
             dtype = module.weight.dtype
             setattr(model.get_submodule(parent), child, made.to(device="meta", dtype=dtype))
     model.head = VocabularyParallelHead(mesh, model.shape, copy_to_model_parallel_region)
-    model.register_state_dict_pre_hook(_refuse)
+    model.register_state_dict_pre_hook(refuse)
 
 
 def _made(style: Style, module: nn.Module) -> nn.Module | None:
@@ -58,7 +58,12 @@ def _leave(weight: Tensor) -> Tensor:
     return weight
 
 
-def _refuse(*_: object) -> None:
+def refuse(*_: object) -> None:
+    """Says why neither model nor optimiser tells its state.
+
+    Raises:
+        RunError: Always.
+    """
     raise RunError(
         "fairscale's parameters do not say of what they are a part: a checkpoint would hold rank 0's for all",
         where=_WHERE,

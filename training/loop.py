@@ -28,7 +28,7 @@ from training.mesh import Mesh
 from training.metrics import StepRecord
 from training.model import Opt
 from training.optimiser import Norm, build_optimiser, clip, predivision, set_rate
-from training.parallel import MeshNorm, accumulate, build_parallel_model, recompute_layers
+from training.parallel import MeshNorm, accumulate, build_parallel_model, guard, recompute_layers
 from training.precision import dtypes
 from training.replica import Replica, TensorPart
 from training.residual_dropout import DropoutKeys
@@ -64,7 +64,7 @@ class Trainer:
     device: torch.device
     mesh: Mesh | None = None
     replica: Replica = field(default_factory=Replica)
-    tensor: TensorPart = TensorPart()
+    tensor: TensorPart = field(default_factory=TensorPart)
     total_norm: Norm = nn.utils.get_total_norm
     peak: float | None = None
     recompute: bool = False
@@ -102,10 +102,19 @@ def build_trainer(
     known = device.type == "cuda" and config.precision.compute == "bf16"
     peak = peak_flops(torch.cuda.get_device_name(device)) if known else None
     trainer = Trainer(
-        config, model, optimiser, order, stream, device, peak=peak, recompute=config.mesh.recompute, attempt=attempt
+        config,
+        model,
+        optimiser,
+        order,
+        stream,
+        device,
+        peak=peak,
+        recompute=config.mesh.recompute,
+        attempt=attempt,
     )
     if mesh is None:
         return trainer
+    guard(optimiser, mesh)
     return replace(
         trainer,
         mesh=mesh,

@@ -114,7 +114,7 @@ def _own_targets(target_C: Tensor, rows: int, part: VocabularyPart | None) -> tu
 def _normalise(
     logits_CV: Tensor, index_C: Tensor, held_C: Tensor, part: VocabularyPart | None
 ) -> tuple[Tensor, Tensor]:
-    """Writes exponents over logits, less the greatest; gives their sum, and what stood at the target, [C, 1] each."""
+    """Writes exponents over logits, less the greatest; gives their sum and what was at the target, [C, 1] each."""
     greatest_C = logits_CV.amax(dim=1, keepdim=True)
     if part is not None:
         dist.all_reduce(greatest_C, dist.ReduceOp.MAX, part.group)

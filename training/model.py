@@ -218,7 +218,8 @@ class Opt(nn.Module):
         """One without memory."""
         with torch.device("meta"):
             model = cls(shape, kinds.compute)
-        return model.to(kinds.parameters)
+        model.to(kinds.parameters)
+        return model
 
     def forward(
         self,

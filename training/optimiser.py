@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from training.config import Optimisation
 
-
 Norm = Callable[[list[Tensor]], Tensor]
 
 

@@ -16,6 +16,7 @@ from functools import partial
 from math import ceil
 from typing import Any, Final
 
+import torch
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_module
@@ -117,7 +118,7 @@ def spread(config: RunConfig, mesh: Mesh) -> Opt:
         raise RunError(
             "the parallel model has other parameters than the model",
             where=f"mesh.backend = {config.mesh.backend}",
-            remedy="train without mesh.tp, and report this: the embedding is no longer tied, or a name has changed",
+            remedy="train without mesh.tp, and report it: the embedding is tied no longer, or a name has changed",
         )
     return model
 
@@ -136,7 +137,7 @@ def _distribute(model: Opt, mesh: Mesh) -> None:
     model.head = VocabularyParallelHead(mesh, model.shape, gather)
 
 
-class _LocalPositions(ParallelStyle):  # type: ignore[misc]
+class _LocalPositions(ParallelStyle):
     """An embedding whose table all have, and of whose ids each looks up some."""
 
     def _apply(self, module: nn.Module, device_mesh: object) -> nn.Module:
@@ -225,6 +226,14 @@ def accumulate(model: Any, mesh: Mesh, last: bool) -> None:
         model.set_requires_all_reduce(last)
 
 
+def guard(optimiser: torch.optim.Optimizer, mesh: Mesh) -> None:
+    """Has an optimiser of fairscale's parameters refuse to tell its state, as their model does."""
+    if mesh.config.backend == "fairscale" and mesh.size("tp") > 1:
+        from training.fairscale_layers import refuse
+
+        optimiser.register_state_dict_pre_hook(refuse)
+
+
 def let_go(model: nn.Module) -> None:
     """Lets go of gathered weights: a forward pass without a backward one leaves some of them gathered."""
     for module in model.modules():
@@ -246,7 +255,7 @@ def own_block(
     if dimension is not None:
         own = mesh.tensor.of(size[dimension])
         origin[dimension], size[dimension] = own.start, len(own)
-    # FSDP2 splits the first dimension of that as torch.chunk would: the last processes may have fewer rows, or none.
+    # FSDP2 splits the first dimension of that as torch.chunk would: the last may have fewer rows, or none.
     origin[0] += mesh.axes.get_local_rank("shard") * ceil(size[0] / mesh.size("shard"))
     return parameter.detach().to_local(), tuple(origin), shapes[name]
 

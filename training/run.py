@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 if __package__ in (None, ""):  # started as a script: the packages lie one folder up
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from corpus.errors import RecipeError, TokentrailError
+from corpus.errors import RecipeError, RunError, TokentrailError
 from training.config import RunConfig, load_run
 from training.replica import Replica
 from training.token_stream import Corpus, TokenStream
@@ -77,11 +77,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         if world.speaks():
             print("interrupted", file=sys.stderr)
         return 130
-    except RuntimeError:
-        if chosen.debug or not world.others_spoke():
+    except RuntimeError as failure:
+        if chosen.debug or not world.lost(failure):
             raise
+        if world.speaks():
+            print(_lost(world), file=sys.stderr)
         return 1
     return 0
+
+
+def _lost(world: World) -> RunError:
+    return RunError(
+        "another process of the run has ended without a word",
+        where=f"rank {world.rank} of {world.size}, which waited for it",
+        remedy="see what its host says of it (out of memory, a lost GPU); then start the run again",
+    )
 
 
 def _interrupt(number: int, frame: object) -> None:
@@ -111,9 +121,7 @@ def run(chosen: argparse.Namespace, world: World) -> None:
     device = _device(chosen.device, world)
     trainer = build_trainer(config, stream, device, mesh=Mesh.of(config.mesh, device) if world.size > 1 else None)
     host = _host(str(device), config.mesh.sizes(world.size))
-    attempt = world.from_first(
-        lambda: begin_attempt(chosen.run_dir, config, (corpus.ref, corpus.digest), host)
-    )
+    attempt = world.from_first(lambda: begin_attempt(chosen.run_dir, config, (corpus.ref, corpus.digest), host))
     trainer = replace(trainer, attempt=attempt)
     _train(trainer, TokenStream(corpus, "valid", config.sequence), chosen.run_dir, world.rank == 0)
 

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
-# Unpublished: our choice. What one process does for all of a host may take long: reading a corpus to its last byte.
+# Unpublished: our choice. One process reads a corpus to its last byte while the others wait.
 _PATIENCE: Final = timedelta(hours=12)
 
 
@@ -89,13 +89,17 @@ class World:
 
     def speaks(self) -> bool:
         """Whether this process is to say why the run ends: the first that asks is, and one alone always."""
-        return self._store is None or bool(self._store.add("ended", 1) == 1)
+        if self._store is None:
+            return True
+        try:
+            return bool(self._store.add("ended", 1) == 1)
+        except RuntimeError:  # who keeps the store has ended before, and has said why
+            return False
 
-    def others_spoke(self) -> bool:
-        """Whether another process has said why the run ends, and what failed here failed for want of it."""
+    def lost(self, error: RuntimeError) -> bool:
+        """Whether an error is that another process cannot be reached any more."""
         if self._store is None:
             return False
-        try:
-            return bool(self._store.add("ended", 0) > 0)
-        except RuntimeError:  # who keeps the store has ended before
-            return True
+        import torch.distributed as dist
+
+        return isinstance(error, dist.DistError) or "gloo/transport" in str(error)
