@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Any
 
 # Imported once, in the server that the processes are forked from: torch alone takes each two seconds.
-_PRELOADED = ["torch.distributed.fsdp", "torch.distributed.tensor.parallel", "torch.optim", "numba", "pyarrow"]
+_PRELOADED = [
+    "torch._dynamo",
+    "torch.distributed.fsdp",
+    "torch.distributed.tensor.parallel",
+    "torch.optim",
+    "numba",
+    "pyarrow",
+]
 
 
 def run_processes(size: int, work: Callable[..., Any], *arguments: Any) -> list[Any]:

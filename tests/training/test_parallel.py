@@ -51,15 +51,11 @@ MESHES: dict[str, MeshConfig] = {
 # (mesh, shape, micro-batch); 0: no accumulation.
 OF_FOUR = [
     *[(mesh, "no dropout", 0) for mesh in list(MESHES)[:5]],
-    *[("1x2x2", "no dropout", 1), ("2x2x1", "dropout", 1)],
+    ("1x2x2", "no dropout", 1),
     *[(mesh, "dropout", 0) for mesh in ("1x2x2", "1x1x4", "fairscale 1x2x2")],
     *[("2x1x2, whole", "dropout", 1), ("fairscale 1x2x2, recomputed", "dropout", 2)],
     *[("1x2x2", "350m", 0), ("fairscale 1x2x2", "350m", 0)],
 ]
-MESHES_OF_EIGHT = {
-    "2x2x2": MeshConfig(replicate=2, tp=2),
-    "fairscale 2x2x2": MeshConfig(replicate=2, tp=2, backend="fairscale"),
-}
 
 
 def run_config(mesh: MeshConfig, shape: str, micro_batch: int = 0) -> RunConfig:
@@ -169,21 +165,21 @@ def test_a_mesh_of_four_trains_as_one_process(
 
 def test_eight_processes_share_the_batches_that_one_has(four: dict[tuple[str, str, int], list[Told]]) -> None:
     """Each row of each batch is computed by one replica, in the batch's order, whatever their number."""
-    eight = run_processes(8, work, small_corpus(), [run_config(m, "dropout") for m in MESHES_OF_EIGHT.values()])
-    for told in zip(*eight, strict=True):
-        agree(list(told), "dropout")
+    config = run_config(MeshConfig(replicate=2, tp=2), "dropout")
+    eight = [told for (told,) in run_processes(8, work, small_corpus(), [config])]
+    agree(eight, "dropout")
     order = WindowOrder(Remembering(small_corpus()).windows, CONFIG.seed, 8, CONFIG.segment)
     batches = [order.batch(step) for step in range(10)]
     expected = np.array([np.stack([ids.source, ids.window], axis=1) for ids in batches])
     shares = [
         [alone("dropout").seen],
-        [each.seen for each in four["2x2x1", "dropout", 1]],
+        [each.seen for each in four["2x2x1", "no dropout", 0]],
         [each.seen for each in four["1x2x2", "dropout", 0][::2]],
-        [each[0].seen for each in eight[::2]],
+        [each.seen for each in eight[::2]],
     ]
     for replicas in shares:
         assert (np.concatenate(replicas, axis=1) == expected).all()
-    assert (eight[0][0].seen == eight[1][0].seen).all()  # neighbours along tp compute the same rows
+    assert (eight[0].seen == eight[1].seen).all()  # neighbours along tp compute the same rows
     assert [ids.digest() for ids in batches] == alone("dropout").windows
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -77,6 +78,9 @@ def test_an_interrupted_run_says_so_and_keeps_what_it_wrote(tmp_path: Path) -> N
         (["model.vocabulary=5000"], [], "the corpus has 50,257 ids"),
         (["sequence=64000", "model.positions=64000"], [], "nothing is drawn"),
         (["batch=8", "micro_batch=3"], [], "the batch does not divide"),
+        (["mesh.tp=2"], [], "a mesh of 1 x any x 2 cannot be made of 1 processes"),
+        (["mesh.shard=4"], [], "a mesh of 1 x 4 x 1 cannot be made of 1 processes"),
+        (["mesh.tp=3"], [], "model.heads, 4, does not divide by the 3 of mesh.tp"),
         ([], ["--device", "abacus"], "there is no such device"),
         (["segment=[{update=0, weights={delta=1}}]"], [], "no source delta"),
     ],
@@ -116,6 +120,77 @@ def test_help_answers_without_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout == "False\n"
+
+
+def processes(run_dir: Path, size: int, *more: str, sets: list[str] = QUICK) -> list[subprocess.Popen[str]]:
+    """So many processes of a run, with what torchrun would tell them, and nobody who would end them all."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    line = [sys.executable, str(ROOT / "training" / "run.py"), *arguments(run_dir, *more, sets=sets)]
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(size), "OMP_NUM_THREADS": "1"}
+    return [
+        subprocess.Popen(
+            line,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**_env(), **place, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+        )
+        for rank in range(size)
+    ]
+
+
+def said(started: list[subprocess.Popen[str]]) -> tuple[list[str], list[str], list[int]]:
+    """What each process wrote on its two streams, and its exit code, when all have ended."""
+    written = [process.communicate(timeout=240) for process in started]
+    return [out for out, _ in written], [err for _, err in written], [process.returncode for process in started]
+
+
+def test_a_run_under_torchrun_is_told_once_and_is_the_run_of_one_process(tmp_path: Path) -> None:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    sets = [*QUICK, "mesh.tp=2", "model.heads=2"]
+    line = [*torchrun, str(ROOT / "training" / "run.py"), *arguments(tmp_path / "two", sets=sets)]
+    done = subprocess.run(
+        line, capture_output=True, text=True, timeout=240, env={**_env(), "OMP_NUM_THREADS": "1"}
+    )
+    assert done.returncode == 0, done.stderr
+    assert main(arguments(tmp_path / "one", "--verify", "off", sets=[*QUICK, "model.heads=2"])) == 0
+    assert done.stdout.count("verified 22 of 22 shards") == done.stdout.count("trained tiny to step 3") == 1
+    assert done.stderr.count("step 3/3") == 1
+    two, one = (read_metrics(str(tmp_path / folder)) for folder in ("two", "one"))
+    assert [each.windows for each in two] == [each.windows for each in one]
+    for mine, theirs in zip(two, one, strict=True):
+        assert mine.loss == pytest.approx(theirs.loss, abs=1e-5)
+        assert mine.validation == pytest.approx(theirs.validation, abs=1e-5)
+    (attempt,) = read_attempts(str(tmp_path / "two"))
+    assert attempt.host["mesh"] == [1, 1, 2]
+
+
+def test_an_error_of_one_process_ends_all_and_is_said_once(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").mkdir()  # which rank 0 alone finds out, while the other has begun to train
+    out, err, codes = said(processes(tmp_path, 2, "--verify", "off", sets=[*QUICK, "steps=100000"]))
+    assert codes == [2, 1]
+    assert err[0].startswith("error: cannot write the metrics") and len(err[0].splitlines()) == 3
+    assert (out[1], err[1]) == ("", "")
+
+
+def test_a_process_that_is_killed_ends_all(tmp_path: Path) -> None:
+    started = processes(tmp_path, 2, "--verify", "off", sets=[*QUICK, "steps=100000", "validation.every=0"])
+    while not read_metrics(str(tmp_path)) and started[0].poll() is None:
+        time.sleep(0.05)
+    started[1].kill()
+    _, err, codes = said(started)
+    assert codes == [1, -signal.SIGKILL]
+    assert err[0].splitlines()[-3] == "error: another process of the run has ended without a word"
+
+
+def test_what_all_find_wrong_is_said_once(tmp_path: Path) -> None:
+    _, err, codes = said(processes(tmp_path / "run", 2, sets=[*QUICK, "mesh.tp=4"]))
+    assert codes == [2, 2]
+    assert sorted(len(each.splitlines()) for each in err) == [0, 3]
+    assert "a mesh of 1 x any x 4 cannot be made of 2 processes" in "".join(err)
+    assert not (tmp_path / "run").exists()
 
 
 def _env() -> dict[str, str]:
