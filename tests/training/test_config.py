@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from corpus.errors import RecipeError
-from training.config import load_run
+from training.config import MeshConfig, load_run
 from training.flops import flops_6nd, hardware_flops, model_flops, peak_flops
 from training.schedule import learning_rate
 
@@ -90,6 +90,10 @@ def test_the_learning_rate_rises_and_falls_in_lines() -> None:
         ("model.dropout=1", "model.dropout is 1", "below 1"),
         ("optimisation.warmup_tokens=300000000000", "rise for longer", "decay_tokens"),
         ("precision.master=false", "without an fp32 master", "keep master = true"),
+        ("mesh.tp=5", "model.heads, 12, does not divide by the 5", "a mesh.tp that divides"),
+        ("mesh.tp=0", "mesh.tp is 0", "above 0"),
+        ("mesh.shard=-1", "mesh.shard is -1", "0 or more"),
+        ("mesh.backend=megatron", "a value of the run is wrong", "workflows/runs/README.md"),
         ("model.layers.deep=1", "holds no table", "dots between"),
     ],
 )
@@ -108,3 +112,19 @@ def test_the_digest_is_of_every_key(tmp_path: Path) -> None:
     assert load_run(path, ("segment=[{update=0, skip=1}]",)).digest() != plain.digest()
     with pytest.raises(RecipeError, match="no such run"):
         load_run(str(tmp_path / "absent.toml"))
+
+
+def test_a_mesh_takes_the_processes_that_are_left() -> None:
+    assert MeshConfig().sizes(1) == (1, 1, 1)
+    assert MeshConfig(replicate=2, tp=8).sizes(1024) == (2, 64, 8)
+    assert MeshConfig(replicate=2, shard=3, tp=2).sizes(12) == (2, 3, 2)
+    for mesh, world in ((MeshConfig(tp=8), 4), (MeshConfig(tp=2), 3), (MeshConfig(shard=2), 4)):
+        with pytest.raises(RecipeError, match=f"cannot be made of {world} processes"):
+            mesh.sizes(world)
+
+
+def test_positions_need_not_divide_where_they_are_not_shared() -> None:
+    odd = ("sequence=2046", "mesh.tp=4")
+    with pytest.raises(RecipeError, match=r"sequence, 2,046, does not divide by the 4"):
+        load_run(str(RUNS / "opt-125m.toml"), odd)
+    assert load_run(str(RUNS / "opt-125m.toml"), (*odd, "mesh.backend=fairscale")).mesh.tp == 4

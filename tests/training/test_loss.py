@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.distributed as dist
+from processes import run_processes
 from torch.nn import functional
 
-from training.loss import cross_entropy
+from training.loss import VocabularyPart, cross_entropy
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 7, 8, 100])
@@ -58,3 +60,28 @@ def test_extreme_logits_stay_finite() -> None:
     loss.backward()
     assert loss.item() == pytest.approx(2e4)
     assert torch.isfinite(hidden_ND.grad).all() and torch.isfinite(weight_VD.grad).all()
+
+
+def _part(rank: int, size: int) -> None:
+    """The loss is of all ids; gradients of hidden states add up, and those of the weight lie apart."""
+    generator = torch.Generator().manual_seed(3)
+    hidden_ND = torch.randn(8, 5, dtype=torch.float64, generator=generator, requires_grad=True)
+    weight_VD = torch.randn(12, 5, dtype=torch.float64, generator=generator, requires_grad=True)
+    target_N = torch.randint(0, 12, (8,), generator=generator)
+    expected = functional.cross_entropy(hidden_ND @ weight_VD.T, target_N, reduction="sum")
+    d_hidden_ND, d_weight_VD = torch.autograd.grad(expected, (hidden_ND, weight_VD))
+    rows = 12 // size
+    own = slice(rank * rows, (rank + 1) * rows)
+    for chunk in (1, 3, 8):
+        held_VD = weight_VD.detach()[own].requires_grad_()
+        part = VocabularyPart(own.start, dist.group.WORLD)
+        found = cross_entropy(hidden_ND, held_VD, target_N, chunk, part)
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+        found_ND, found_VD = torch.autograd.grad(found, (hidden_ND, held_VD))
+        dist.all_reduce(found_ND)
+        torch.testing.assert_close(found_ND, d_hidden_ND, rtol=0, atol=1e-12)
+        torch.testing.assert_close(found_VD, d_weight_VD[own], rtol=0, atol=1e-12)
+
+
+def test_processes_with_some_ids_each_find_the_loss_of_all() -> None:
+    run_processes(3, _part, 3)
