@@ -105,14 +105,14 @@ def run(chosen: argparse.Namespace, world: World) -> None:
         TokentrailError: Whatever stopped it.
     """
     config = load_run(chosen.config, tuple(chosen.set))
-    replicate, shard, _ = config.mesh.sizes(world.size)
-    Replica(0, replicate * shard).micro_batches(config.batch, config.micro_batch)
+    mesh = config.mesh.sizes(world.size)
+    Replica(0, mesh[0] * mesh[1]).micro_batches(config.batch, config.micro_batch)
     corpus = Corpus.open(chosen.corpus)
     corpus.check_vocabulary(config.model.vocabulary)
     read = world.once_a_host(lambda: corpus.verify(chosen.verify))
     stream = TokenStream(corpus, "train", config.sequence)
     if read is not None and world.rank == 0:
-        print(_head(config, corpus, stream, read), flush=True)
+        print(_head(config, corpus, stream, read, mesh), flush=True)
 
     from training.attempts import begin_attempt
     from training.loop import build_trainer
@@ -120,7 +120,7 @@ def run(chosen: argparse.Namespace, world: World) -> None:
 
     device = _device(chosen.device, world)
     trainer = build_trainer(config, stream, device, mesh=Mesh.of(config.mesh, device) if world.size > 1 else None)
-    host = _host(str(device), config.mesh.sizes(world.size))
+    host = _host(str(device), mesh)
     attempt = world.from_first(lambda: begin_attempt(chosen.run_dir, config, (corpus.ref, corpus.digest), host))
     trainer = replace(trainer, attempt=attempt)
     _train(trainer, TokenStream(corpus, "valid", config.sequence), chosen.run_dir, world.rank == 0)
@@ -160,7 +160,7 @@ def _train(trainer: Trainer, held_out: TokenStream, run_dir: str, speaks: bool) 
     print(f"trained {config.name} to step {record.step:,} on {record.tokens:,} tokens: loss {record.loss:.4f}")
 
 
-def _head(config: RunConfig, corpus: Corpus, stream: TokenStream, read: int) -> str:
+def _head(config: RunConfig, corpus: Corpus, stream: TokenStream, read: int, mesh: tuple[int, int, int]) -> str:
     """What a run is, before it starts."""
     windows, tails = sum(stream.windows.values()), sum(stream.tails.values())
     drawn = config.steps * config.batch
@@ -170,6 +170,7 @@ def _head(config: RunConfig, corpus: Corpus, stream: TokenStream, read: int) -> 
             f"corpus   {corpus.manifest.name}@{corpus.manifest.version} sha256:{corpus.digest}",
             f"verified {read:,} of {len(corpus.manifest.shards):,} shards, to the last byte",
             f"windows  {windows:,} of {stream.width:,} tokens; {tails:,} tokens are in none",
+            "mesh     {} x {} x {} (replicate x shard x tp)".format(*mesh),
             f"steps    {config.steps:,} of {config.batch:,} windows: {drawn / max(1, windows):.2f} epochs",
         ]
     )
@@ -183,7 +184,15 @@ def _device(name: str, world: World) -> Any:
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise RecipeError("there is no CUDA device", where=f"--device {name}", remedy="use --device cpu, or auto")
     if name == "cuda" and world.size > 1:
+        found = torch.cuda.device_count()
+        if world.local_rank >= found:
+            raise RecipeError(
+                f"this host has {found} CUDA devices, and more processes were started on it",
+                where=f"--device {name}, local rank {world.local_rank}",
+                remedy=f"start at most {found} with torchrun --nproc-per-node, or use --device cpu",
+            )
         name = f"cuda:{world.local_rank}"
+        torch.cuda.set_device(world.local_rank)
     try:
         return torch.device(name)
     except RuntimeError as error:

@@ -54,11 +54,8 @@ class World:
         import torch.distributed as dist
 
         self._store, _, _ = next(dist.rendezvous("env://"))
-        cuda = torch.cuda.is_available()
-        if cuda:
-            torch.cuda.set_device(self.local_rank)
         dist.init_process_group(
-            "cpu:gloo,cuda:nccl" if cuda else "gloo",
+            "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
             store=dist.PrefixStore("run", self._store),
             rank=self.rank,
             world_size=self.size,
