@@ -11,7 +11,7 @@ import os
 import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -101,9 +101,11 @@ class Saver:
         trainer: Of the run.
         state: Of the trainer's model and optimiser.
         corpus_digest: What is trained on.
+        done: Updates done when this start began.
         mesh: Axis -> size, where there is one.
 
     Raises:
+        RunError: The state is not that of the whole model.
         StoreError: Another process trains in the folder, or it cannot be written.
     """
 
@@ -113,17 +115,18 @@ class Saver:
         trainer: Trainer,
         state: State,
         corpus_digest: str,
+        done: int,
         mesh: Mapping[str, int] | None = None,
     ) -> None:
         self._run_dir, self._trainer, self._state = run_dir, trainer, state
-        self._corpus_digest, self._mesh = corpus_digest, dict(mesh or {})
+        self._corpus_digest, self._done, self._mesh = corpus_digest, done, dict(mesh or {})
+        _check_whole(entries(replace(state, optimiser=None).tensors()), trainer.config.model)
         self._peers = all_peers()
         self._pending: Future[Any] | None = None
         self._folder, self.step = Path(), 0
         self._held = hold(run_dir) if self._peers.rank == 0 else None
         if self._held is not None:
             remove_torn(run_dir)
-        _check_whole(entries(State(state.model, None, state.canonical).tensors()), trainer.config.model)
 
     @property
     def failed(self) -> bool:
@@ -183,7 +186,7 @@ class Saver:
             files=files,
         )
         publish_commit(self._folder, commit)
-        prune(self._run_dir, step, config.checkpoint.keep, config.checkpoint.keep_every)
+        prune(self._run_dir, (trainer.attempt, self._done), config.checkpoint)
 
     def close(self) -> None:
         """Waits for what is under way, whatever comes of it, and lets the folder go."""

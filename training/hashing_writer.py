@@ -23,12 +23,17 @@ class _HashedFile:
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file, self._digest, self._size = file, hashlib.sha256(), 0
+        self.failure: OSError | None = None
 
     def write(self, data: Any) -> int:
         view = memoryview(data).cast("B")
         left = view
-        while left:  # a disk that fills takes a part first
-            left = left[self._file.write(left) :]
+        try:
+            while left:  # a disk that fills takes a part first
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            self.failure = error
+            raise
         self._digest.update(view)
         self._size += len(view)
         return len(view)
@@ -59,7 +64,10 @@ class _HashingFileSystem(FileSystem):
     def create_stream(self, path: Any, mode: str) -> Iterator[Any]:
         with open(path, "xb" if mode == "wb" else mode, buffering=0) as file:
             hashed = _HashedFile(file)
-            yield hashed
+            try:
+                yield hashed
+            except Exception as error:  # torch.save has a word of its own for what the file said
+                raise hashed.failure or error from error
         self.written[Path(path).name] = hashed.entry()
 
     def rename(self, path: Any, new_path: Any) -> None:

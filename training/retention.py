@@ -1,4 +1,4 @@
-"""Which checkpoints of a run stay; only what the run wrote is ever removed, and nothing of a damaged one."""
+"""Which checkpoints of a run stay; only what the run wrote is ever removed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import IO, Final
 from corpus import storage
 from corpus.errors import StoreError, TokentrailError
 from training.commit import FILE, FOLDER, Checkpoint, list_folders, read_commit
+from training.config import Checkpoints
 
 # What a save writes before its commit. Source: torch.distributed.checkpoint.filesystem.
 _TORN: Final = re.compile(r"__\d+_\d+\.distcp|\.metadata(\.tmp)?")
@@ -45,17 +46,19 @@ def hold(run_dir: str) -> IO[bytes]:
     return file
 
 
-def prune(run_dir: str, step: int, keep: int, keep_every: int) -> None:
+def prune(run_dir: str, start: tuple[int, int], checkpoints: Checkpoints) -> None:
     """Removes what is no longer kept, after a save.
 
     Args:
-        step: Of the checkpoint just written. Later ones are of a line that the run has left: they stay, uncounted.
-        keep: So many stay, the last written.
-        keep_every: So do those at multiples of so many updates; 0 for none.
+        run_dir: Of the run.
+        start: The attempt that goes on, and the updates done when it began. What earlier attempts saved of later
+            ones it passed over, for it was damaged: that stays, and is not counted.
+        checkpoints: What stays.
     """
-    line = [each for each in _committed(run_dir) if each.commit.step <= step]
-    for checkpoint in line[keep:]:
-        if not keep_every or checkpoint.commit.step % keep_every:
+    attempt, done = start
+    found = [each for each in _committed(run_dir) if each.commit.attempt == attempt or each.commit.step <= done]
+    for checkpoint in found[checkpoints.keep :]:
+        if not checkpoints.keep_every or checkpoint.commit.step % checkpoints.keep_every:
             _remove(checkpoint.folder, sorted(checkpoint.commit.files))
 
 

@@ -114,8 +114,8 @@ def run(chosen: argparse.Namespace) -> None:
         print(f"resumed  step {last.commit.step:,}, from {last.folder.name}", flush=True)
     attempt = begin_attempt(chosen.run_dir, config, (corpus.ref, corpus.digest), _host(str(device)))
     trainer = replace(trainer, attempt=attempt)
-    with Saver(chosen.run_dir, trainer, state, corpus.digest) as saver:
-        done = last.commit.step if last is not None else 0
+    done = last.commit.step if last is not None else 0
+    with Saver(chosen.run_dir, trainer, state, corpus.digest, done) as saver:
         held_out = TokenStream(corpus, "valid", config.sequence)
         _train(trainer, done, held_out, chosen.run_dir, saver, peers)
 

@@ -54,8 +54,9 @@ def go_on(
     last = last_checkpoint(str(run_dir), said.append, lambda found: check_same_run(found, config, digest))
     if last is not None:
         load(last, state)
-    with Saver(str(run_dir), trainer, state, digest) as saver:
-        for record in train(trainer, last.commit.step if last is not None else 0):
+    done = last.commit.step if last is not None else 0
+    with Saver(str(run_dir), trainer, state, digest, done) as saver:
+        for record in train(trainer, done):
             records.append(record)
             if record.step % config.checkpoint.every == 0:
                 saver.save(record.step)
