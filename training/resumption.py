@@ -53,10 +53,10 @@ def last_checkpoint(
             fault = next(filter(None, faults), "")
         if not fault:
             return checkpoint
-        if damaged:  # a save that was cut short is nothing to speak of
-            passed += 1
-            if peers.rank == 0:
-                say(f"checkpoint {folder.name} is damaged and passed over: {fault}")
+        passed += damaged
+        if peers.rank == 0:
+            state = f"is damaged: {fault}" if damaged else "was not finished"
+            say(f"passed over: checkpoint {folder.name} {state}")
     if passed:
         raise IntegrityError(
             f"of {passed} checkpoints none is whole",
