@@ -6,8 +6,8 @@
 Two small models are trained for four updates and saved after two and four. Then of the first one's last checkpoint
 a bit is flipped, the end cut off, bytes zeroed or appended, a file removed, added, or taken from another file,
 another step or the other model; or the whole of it is another step's, the other model's, or says something else of
-itself. A start must pass over it aloud and have the checkpoint before, bit for bit, or refuse. Beside it stands how
-many of them torch's own loader, given the same folder, loads without a word; where its pickle is hit it is not
+itself. A start must pass over it aloud and have the checkpoint before, bit for bit, or refuse. Beside it stands
+how many of them torch's own loader, given the same folder, loads without a word; where its pickle is hit it is not
 asked. Exits 1 where one was loaded.
 """
 
