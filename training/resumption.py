@@ -7,6 +7,7 @@ is whole, and of another corpus, model or past, ends the start: to pass over it 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from corpus.errors import IntegrityError, RecipeError
 from corpus.window_order import WINDOW_ORDER_VERSION, Segment
@@ -18,6 +19,7 @@ from training.peers import Peers
 # from one start to the next: rates, dropout, clipping, precision of products, how long.
 _SHAPE = ("layers", "heads", "width", "feed_forward", "vocabulary", "positions", "embedding_width", "normalise")
 _ORDER = ("seed", "batch", "sequence")
+_UNFINISHED = "was not finished"
 
 
 def last_checkpoint(
@@ -42,21 +44,13 @@ def last_checkpoint(
     passed = 0
     (folders, *_) = peers.gather(list_folders(run_dir))  # one process's word: another may see them later
     for folder in folders:
-        try:
-            checkpoint = read_commit(folder)
-        except IntegrityError as error:
-            fault, damaged = error.what, (folder / FILE).exists()
-        else:
-            accept(checkpoint)
-            damaged = True
-            faults = peers.gather(find_fault(checkpoint, peers.rank, peers.count))
-            fault = next(filter(None, faults), "")
-        if not fault:
+        checkpoint, own = _look_at(folder, accept, peers)
+        fault = next(filter(None, peers.gather(own)), "")
+        if checkpoint is not None and not fault:
             return checkpoint
-        passed += damaged
+        passed += fault != _UNFINISHED
         if peers.rank == 0:
-            state = f"is damaged: {fault}" if damaged else "was not finished"
-            say(f"passed over: checkpoint {folder.name} {state}")
+            say(f"passed over: checkpoint {folder.name} {fault}")
     if passed:
         raise IntegrityError(
             f"of {passed} checkpoints none is whole",
@@ -64,6 +58,19 @@ def last_checkpoint(
             remedy="restore one from a copy, or name another --run-dir to begin anew",
         )
     return None
+
+
+def _look_at(folder: Path, accept: Callable[[Checkpoint], None], peers: Peers) -> tuple[Checkpoint | None, str]:
+    """What a folder holds, and what this process finds wrong with it."""
+    if not (folder / FILE).exists():
+        return None, _UNFINISHED
+    try:
+        checkpoint = read_commit(folder)
+    except IntegrityError as error:
+        return None, f"is damaged: {error.what}"
+    accept(checkpoint)
+    fault = find_fault(checkpoint, peers.rank, peers.count)
+    return checkpoint, f"is damaged: {fault}" if fault else ""
 
 
 def check_same_run(checkpoint: Checkpoint, config: RunConfig, corpus_digest: str) -> None:

@@ -55,6 +55,7 @@ def main() -> None:
     dist.init_process_group("gloo", init_method=f"file://{out}.store", rank=int(rank), world_size=int(ranks))
     small_run.small_corpus = lambda: ref  # the parent's; nobody builds a second
     trainer, peers = sharded(int(attempt), int(ranks)), all_peers()
+    assert peers.any(peers.rank == 1) and not peers.any(False)
     state = State(trainer.model, trainer.optimiser)
     last = last_checkpoint(run_dir, print, peers=peers)
     if last is not None:

@@ -8,8 +8,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -21,7 +23,7 @@ from corpus.window_order import Segment
 from training.checkpoint import Saver, State, load
 from training.commit import FILE, list_folders
 from training.loop import train
-from training.resumption import last_checkpoint
+from training.resumption import check_same_run, last_checkpoint
 from training.retention import hold, remove_torn
 from training.token_stream import Corpus
 
@@ -114,6 +116,19 @@ def test_another_run_is_refused(keys: dict[str, object], what: str, tmp_path: Pa
         go_on(tmp_path, changed(**keys), attempt=2)
     assert what in str(caught.value) and len(str(caught.value).splitlines()) == 3
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_another_corpus_or_order_of_windows_is_refused(tmp_path: Path) -> None:
+    go_on(tmp_path, until=2)
+    last = last_checkpoint(str(tmp_path), print)
+    assert last is not None
+    digest = last.commit.corpus_digest
+    check_same_run(last, CONFIG, digest)
+    with pytest.raises(RecipeError, match=f"trained on another corpus, sha256:{digest}"):
+        check_same_run(last, CONFIG, "0" * 64)
+    older = replace(last, commit=msgspec.structs.replace(last.commit, window_order=0))
+    with pytest.raises(RecipeError, match="drawn by rule 0, and this release draws by 1"):
+        check_same_run(older, CONFIG, digest)
 
 
 def test_what_is_yet_to_come_may_change(tmp_path: Path) -> None:

@@ -117,6 +117,21 @@ def test_a_folder_holds_one_corpus(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "a run on another corpus" in capsys.readouterr().err
 
 
+def test_another_runs_folder_is_refused_and_left_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments(tmp_path, sets=[*QUICK, "steps=1"])) == 0
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    capsys.readouterr()
+    assert main(arguments(tmp_path, sets=[*QUICK, "model.layers=1"])) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "error: the run was trained with model.layers = 2, and the config says 1",
+        f"   at: {tmp_path}/checkpoints/00000001-0001",
+        "   do: set it back, or name another --run-dir to begin anew",
+    ]
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
 def test_help_answers_without_torch() -> None:
     program = (
         "import sys; from training.run import options; options().format_help(); print('torch' in sys.modules)"
