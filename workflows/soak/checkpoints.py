@@ -252,6 +252,8 @@ def main() -> int:
 
 `python workflows/soak/checkpoints.py --corruptions {options.corruptions} --seed {options.seed}` on {machine()}.
 
+Torch's column counts what does it no harm too: a change to the commit alone, or bytes it never looks at.
+
 {table(["corruption", "planted", "torch's loader says nothing"], rows)}
 
 {verdict}
