@@ -1,4 +1,4 @@
-"""A trainer's weights and moments by the model's own names, whole or as DTensors that say of what they are a part.
+"""All that changes with updates, by name: weights and moments, whole, or DTensors that say of what they are part.
 
 What is given shares its memory with the trainer: to save it is to save the trainer, to load into it in place is to
 load the trainer, whatever the backend.
@@ -6,7 +6,7 @@ load the trainer, whatever the backend.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import torch
@@ -14,13 +14,14 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from training.loop import Trainer
+from training.model import Opt
 from training.parallel import let_go, spread
 
 _MOMENTS: Final = ("exp_avg", "exp_avg_sq")
 
 
-def canonical_state(trainer: Trainer) -> dict[str, Any]:
-    """{"model": name -> tensor, "optimiser": name -> {"step", "exp_avg", "exp_avg_sq"}}, in the trainer's memory.
+def canonical_state(trainer: Trainer) -> dict[str, Tensor]:
+    """ "model.NAME" -> weight; "optimiser.NAME.step", ".exp_avg", ".exp_avg_sq" -> its moments and updates.
 
     Moments that no update has made yet are made, as AdamW would begin with them: zeros.
     """
@@ -29,10 +30,16 @@ def canonical_state(trainer: Trainer) -> dict[str, Any]:
     weights, moments = {}, {}
     for name, parameter in trainer.model.named_parameters():
         state = _begun(trainer.optimiser, parameter)
-        weights[name] = _canonical(parameter.detach(), meant.get(name))
-        moments[name] = {kind: _canonical(state[kind], meant.get(name)) for kind in _MOMENTS}
-        moments[name]["step"] = state["step"]
-    return {"model": weights, "optimiser": moments}
+        weights[f"model.{name}"] = _canonical(parameter.detach(), meant.get(name))
+        moments[f"optimiser.{name}.step"] = state["step"]
+        for kind in _MOMENTS:
+            moments[f"optimiser.{name}.{kind}"] = _canonical(state[kind], meant.get(name))
+    return weights | moments
+
+
+def weights_of(model: Opt) -> dict[str, Tensor]:
+    """The same of a model that one process has whole, without moments."""
+    return {f"model.{name}": parameter.detach() for name, parameter in model.named_parameters()}
 
 
 def _meant(trainer: Trainer) -> dict[str, DTensor]:

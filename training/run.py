@@ -29,6 +29,7 @@ from training.token_stream import Corpus, TokenStream
 from training.world import World
 
 if TYPE_CHECKING:
+    from training.checkpoint import Saver
     from training.loop import Trainer
 
 
@@ -41,7 +42,11 @@ def options() -> argparse.ArgumentParser:
     )
     top.add_argument("--config", required=True, help="a run, for instance workflows/runs/tiny.toml")
     top.add_argument("--corpus", required=True, help="a sealed corpus, for instance build/refs/sample/1.0.0")
-    top.add_argument("--run-dir", required=True, help="the folder of this run: metrics, attempts")
+    top.add_argument(
+        "--run-dir",
+        required=True,
+        help="the folder of this run: metrics, checkpoints; a run in it is gone on with",
+    )
     top.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of the run")
     top.add_argument(
         "--verify",
@@ -111,40 +116,61 @@ def run(chosen: argparse.Namespace, world: World) -> None:
     corpus.check_vocabulary(config.model.vocabulary)
     read = world.once_a_host(lambda: corpus.verify(chosen.verify))
     stream = TokenStream(corpus, "train", config.sequence)
-    if read is not None and world.rank == 0:
-        print(_head(config, corpus, stream, read, mesh), flush=True)
+    if read is not None:
+        world.say(_head(config, corpus, stream, read, mesh))
 
     from training.attempts import begin_attempt
+    from training.canonical_state import canonical_state
+    from training.checkpoint import Saver, load
     from training.loop import build_trainer
     from training.mesh import Mesh
+    from training.resumption import check_same_run, last_checkpoint
 
     device = _device(chosen.device, world)
     trainer = build_trainer(config, stream, device, mesh=Mesh.of(config.mesh, device) if world.size > 1 else None)
+    last = last_checkpoint(
+        chosen.run_dir, _warn, lambda found: check_same_run(found, config, corpus.digest), world
+    )
+    done = 0
+    if last is not None:
+        load(last, canonical_state(trainer), world)
+        done = last.commit.step
+        world.say(f"resumed  step {done:,}, from {last.folder.name}")
     host = _host(str(device), mesh)
     attempt = world.from_first(lambda: begin_attempt(chosen.run_dir, config, (corpus.ref, corpus.digest), host))
     trainer = replace(trainer, attempt=attempt)
-    _train(trainer, TokenStream(corpus, "valid", config.sequence), chosen.run_dir, world.rank == 0)
+    with Saver(chosen.run_dir, trainer, corpus.digest, done, world) as saver:
+        held_out = TokenStream(corpus, "valid", config.sequence)
+        _train(trainer, done, held_out, chosen.run_dir, saver, world)
 
 
-def _train(trainer: Trainer, held_out: TokenStream, run_dir: str, speaks: bool) -> None:
+def _warn(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _train(trainer: Trainer, done: int, held_out: TokenStream, run_dir: str, saver: Saver, world: World) -> None:
     from contextlib import closing, nullcontext
 
     import msgspec
 
+    from training.interruption import Interruption
     from training.live_line import LiveLine
     from training.loop import train
     from training.metrics import MetricsFile
     from training.parallel import let_go
     from training.validation import validate
 
-    config = trainer.config
+    config, first = trainer.config, world.rank == 0
+    if done >= config.steps:
+        world.say(f"nothing is left to train: {config.name} is at step {done:,} of {config.steps:,}")
+        return
     rows = config.micro_batch or config.batch // trainer.replica.count
-    shown = sys.stderr if speaks else StringIO()
+    shown = sys.stderr if first else StringIO()
     line = LiveLine(config.steps, sum(trainer.stream.windows.values()), config.batch, shown)
-    with MetricsFile(run_dir) if speaks else nullcontext() as metrics, closing(line):
-        for record in train(trainer):
-            every = config.validation.every
-            if every and (record.step % every == 0 or record.step == config.steps):
+    file = MetricsFile(run_dir) if first else nullcontext()
+    with file as metrics, closing(line), Interruption() as interruption:
+        for record in train(trainer, done):
+            if _is_due(config.validation.every, record.step, config.steps):
                 losses = validate(
                     trainer.model, held_out, config.validation.windows, rows, trainer.replica, trainer.to_device
                 )
@@ -153,11 +179,23 @@ def _train(trainer: Trainer, held_out: TokenStream, run_dir: str, speaks: bool) 
             if metrics is not None:
                 metrics.append(record)
             line.show(record)
-    if not speaks:
-        return
+            stop = world.any(interruption.asked or saver.failed)
+            if stop or record.step == config.steps or _is_due(config.checkpoint.every, record.step, config.steps):
+                saver.save(record.step)
+            if stop:
+                break
+        saver.wait()
+    if record.step < config.steps:
+        world.say(f"saved step {record.step:,}: the same command goes on from there")
+        raise KeyboardInterrupt
     for source, loss in record.validation.items():
-        print(f"validation {source:<16} {loss:.4f}")
-    print(f"trained {config.name} to step {record.step:,} on {record.tokens:,} tokens: loss {record.loss:.4f}")
+        world.say(f"validation {source:<16} {loss:.4f}")
+    world.say(f"trained {config.name} to step {record.step:,} on {record.tokens:,} tokens: loss {record.loss:.4f}")
+
+
+def _is_due(every: int, step: int, steps: int) -> bool:
+    """What is done every so many updates is done at the end too; 0: never."""
+    return every > 0 and (step % every == 0 or step == steps)
 
 
 def _head(config: RunConfig, corpus: Corpus, stream: TokenStream, read: int, mesh: tuple[int, int, int]) -> str:

@@ -1,7 +1,8 @@
-"""The processes of a run: which one this is, what is done once a host, and who of them speaks.
+"""The processes of a run: which one this is, what they agree on, what is done once, and who of them speaks.
 
-torchrun says it all in environment variables; without them a run is one process. torch is imported by the first
-method that needs it.
+torchrun says who they are, in environment variables; without them a run is one process. What they tell each other
+here travels through the processors' memory, and waits for no device. torch is imported by the first method that
+needs it.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -27,13 +28,14 @@ class World:
         rank: Its number; 0 prints, and writes what is written once.
         size: How many there are.
         local_rank: Its number on its host, and of its GPU.
+        group: All of them, by gloo; None for a process alone, and before they have met.
     """
 
     rank: int = 0
     size: int = 1
     local_rank: int = 0
+    group: Any = None
     _store: Any = None
-    _patient: Any = None
 
     @classmethod
     def of_environment(cls) -> World:
@@ -60,7 +62,7 @@ class World:
             rank=self.rank,
             world_size=self.size,
         )
-        self._patient = dist.new_group(backend="gloo", timeout=_PATIENCE)
+        self.group = dist.new_group(backend="gloo", timeout=_PATIENCE)
         yield
         dist.destroy_process_group()
 
@@ -70,19 +72,47 @@ class World:
         if self.size > 1:
             import torch.distributed as dist
 
-            dist.barrier(group=self._patient)
+            dist.barrier(group=self.group)
         return done
 
-    def from_first(self, work: Callable[[], int]) -> int:
-        """Has rank 0 find a number; gives it to all."""
+    def from_first(self, work: Callable[[], T]) -> T:
+        """Has rank 0 find something out; gives it to all."""
+        (found, *_) = self.gather(work() if self.rank == 0 else None)
+        return cast(T, found)
+
+    def gather(self, mine: T) -> list[T]:
+        """What each of them says, by rank; all must call it, as all that follows here."""
         if self.size == 1:
-            return work()
+            return [mine]
+        import torch.distributed as dist
+
+        said: list[Any] = [None] * self.size
+        dist.all_gather_object(said, mine, group=self.group)
+        return said
+
+    def any(self, mine: bool) -> bool:
+        """Whether one of them says so."""
+        if self.size == 1:
+            return mine
         import torch
         import torch.distributed as dist
 
-        found = torch.tensor(work() if self.rank == 0 else 0)
-        dist.broadcast(found, src=0, group=self._patient)
-        return int(found)
+        said = torch.tensor([mine], dtype=torch.int32)
+        dist.all_reduce(said, dist.ReduceOp.MAX, group=self.group)
+        return bool(said)
+
+    def apart(self) -> World:
+        """The same processes, for another thread: what is said there mixes with nothing."""
+        if self.size == 1:
+            return self
+        import torch.distributed as dist
+
+        return replace(self, group=dist.new_group(backend="gloo", timeout=_PATIENCE))
+
+    def say(self, text: str) -> None:
+        """Prints it, once."""
+        if self.rank == 0:
+            print(text, flush=True)
 
     def speaks(self) -> bool:
         """Whether this process is to say why the run ends: the first that asks is, and one alone always."""

@@ -7,6 +7,7 @@ import pickle
 import tempfile
 import traceback
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +22,20 @@ _PRELOADED = [
 ]
 
 
-def run_processes(size: int, work: Callable[..., Any], *arguments: Any) -> list[Any]:
-    """What `work(rank, *arguments)` gave on each of so many processes of one group."""
+def start_processes(size: int, work: Callable[..., None], *arguments: Any) -> list[BaseProcess]:
+    """So many processes, each of which runs `work(rank, *arguments)`."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOADED)
+    started = [context.Process(target=work, args=(rank, *arguments)) for rank in range(size)]
+    for process in started:
+        process.start()
+    return started
+
+
+def run_processes(size: int, work: Callable[..., Any], *arguments: Any) -> list[Any]:
+    """What `work(rank, *arguments)` gave on each of so many processes of one group."""
     with tempfile.TemporaryDirectory(prefix="processes-") as folder:
-        started = [
-            context.Process(target=_join, args=(rank, size, folder, work, arguments)) for rank in range(size)
-        ]
-        for process in started:
-            process.start()
-        for process in started:
+        for process in start_processes(size, _join, size, folder, work, arguments):
             process.join()
         told = [pickle.loads(Path(folder, str(rank)).read_bytes()) for rank in range(size)]
     failed = [text for text, _ in told if text]
