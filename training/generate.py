@@ -2,8 +2,7 @@
 
     python training/generate.py runs/tiny/exported --prompt "The keeper" --tokens 40 --top-p 0.9 --samples 3
 
-A sample is a function of the model, the prompt, and its number: no state is drawn from, and it can be asked for again,
-alone.
+A sample is a function of the model, the prompt and its number: any can be had again, alone.
 """
 
 from __future__ import annotations

@@ -115,7 +115,8 @@ def load_model(folder: str, compute: torch.dtype = torch.float32, device: str = 
     with torch.device("meta"):
         model = Opt(shape, compute)
     model.load_state_dict({name: each.to(device, compute) for name, each in state.items()}, assign=True)
-    return model.eval()
+    model.eval()
+    return model
 
 
 def read_vocabulary(folder: str) -> Vocabulary:
