@@ -91,11 +91,13 @@ def run(chosen: argparse.Namespace) -> None:
 
     from training.attempts import begin_attempt
     from training.loop import build_trainer
+    from training.report import write_report
 
     device = _device(chosen.device)
     trainer = build_trainer(config, stream, device)
     attempt = begin_attempt(chosen.run_dir, config, (corpus.ref, corpus.digest), _host(str(device)))
     _train(trainer, attempt, TokenStream(corpus, "valid", config.sequence), chosen.run_dir)
+    print(f"report {write_report(chosen.run_dir)}")
 
 
 def _train(trainer: Trainer, attempt: int, held_out: TokenStream, run_dir: str) -> None:
@@ -161,6 +163,7 @@ def _host(device: str) -> dict[str, Any]:
     import torch
 
     return {
+        "command": ["python", *sys.argv],
         "host": platform.node(),
         "python": platform.python_version(),
         "torch": str(torch.__version__),
