@@ -111,6 +111,43 @@ class Validation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     windows: int = 0
 
 
+class MeshConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the processes of a run share its work; decides no value but through rounding.
+
+    Attributes:
+        replicate: Copies of the model, each sharded (HSDP).
+        shard: Processes that share weights, moments and gradients of a copy (FSDP); 0 for all that are left.
+        tp: Processes that share each layer (tensor parallelism); neighbours in rank.
+        backend: "dtensor", with activations split between layers too; or "fairscale", the layers of OPT's day.
+        recompute: Whether backward computes each layer's activations again instead of keeping them.
+        reshard: Whether a layer's weights are let go of after its forward pass, and gradients of each micro-batch
+            summed at once. False, as OPT had it, is quicker and takes memory for both.
+    """
+
+    replicate: int = 1
+    shard: int = 0
+    tp: int = 1
+    backend: Literal["dtensor", "fairscale"] = "dtensor"
+    recompute: bool = False
+    reshard: bool = True
+
+    def sizes(self, world: int) -> tuple[int, int, int]:
+        """(replicate, shard, tp) for so many processes.
+
+        Raises:
+            RecipeError: They are not as many as the mesh has places.
+        """
+        shard = self.shard or world // (self.replicate * self.tp)
+        if self.replicate * shard * self.tp != world:
+            asked = f"{self.replicate} x {self.shard or 'any'} x {self.tp}"
+            raise RecipeError(
+                f"a mesh of {asked} cannot be made of {world:,} processes",
+                where="mesh.replicate, mesh.shard, mesh.tp",
+                remedy="start as many with torchrun --nproc-per-node, or give axes whose product they are",
+            )
+        return self.replicate, shard, self.tp
+
+
 class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All that decides a training.
 
@@ -135,6 +172,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     micro_batch: int = 0
     precision: Precision = Precision()
     validation: Validation = Validation()
+    mesh: MeshConfig = MeshConfig()
     segment: tuple[Segment, ...] = (Segment(),)
 
     @property
@@ -179,14 +217,18 @@ def _rules(config: RunConfig) -> list[tuple[bool, str, str, str]]:
         "model.feed_forward": model.feed_forward,
         "model.vocabulary": model.vocabulary,
         "optimisation.learning_rate": optimisation.learning_rate,
+        "mesh.replicate": config.mesh.replicate,
+        "mesh.tp": config.mesh.tp,
     }
     rules = [(value > 0, key, f"{key} is {value}", "give a number above 0") for key, value in sizes.items()]
     counts: dict[str, int] = {
         "micro_batch": config.micro_batch,
         "validation.every": config.validation.every,
         "validation.windows": config.validation.windows,
+        "mesh.shard": config.mesh.shard,
     }
     rules += [(value >= 0, key, f"{key} is {value}", "give 0 or more") for key, value in counts.items()]
+    rules += _mesh_rules(config)
     chances = {"model.dropout": model.dropout, "model.attention_dropout": model.attention_dropout}
     rules += [(0 <= p < 1, key, f"{key} is {p}", "give 0 or more, below 1") for key, p in chances.items()]
     # Four channels share a draw of dropout.
@@ -215,3 +257,21 @@ def _rules(config: RunConfig) -> list[tuple[bool, str, str, str]]:
         ),
     ]
     return rules
+
+
+def _mesh_rules(config: RunConfig) -> list[tuple[bool, str, str, str]]:
+    """The same of what tensor parallelism splits: evenly or not at all."""
+    model, parts = config.model, max(1, config.mesh.tp)
+    split = {
+        "model.heads": model.heads,
+        "model.feed_forward": model.feed_forward,
+        "model.vocabulary": model.vocabulary,
+        "model.embedding_width": model.embedding_width,
+    }
+    if config.mesh.backend == "dtensor":
+        split["sequence"] = config.sequence
+    remedy = "give a mesh.tp that divides it, or another size"
+    return [
+        (size % parts == 0, "mesh.tp", f"{key}, {size:,}, does not divide by the {parts} of mesh.tp", remedy)
+        for key, size in split.items()
+    ]

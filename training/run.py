@@ -22,6 +22,8 @@ if __package__ in (None, ""):  # started as a script: the packages lie one folde
 
 from corpus.errors import RecipeError, TokentrailError
 from training.config import RunConfig, load_run
+from training.hardware import TABLES, load_hardware
+from training.plan import Plan, plan_text
 from training.token_stream import Corpus, TokenStream
 
 if TYPE_CHECKING:
@@ -36,8 +38,8 @@ def options() -> argparse.ArgumentParser:
         epilog="The file of a run decides every value; the options say where things are.",
     )
     top.add_argument("--config", required=True, help="a run, for instance workflows/runs/tiny.toml")
-    top.add_argument("--corpus", required=True, help="a sealed corpus, for instance build/refs/sample/1.0.0")
-    top.add_argument("--run-dir", required=True, help="the folder of this run: metrics, attempts")
+    top.add_argument("--corpus", help="a sealed corpus, for instance build/refs/sample/1.0.0")
+    top.add_argument("--run-dir", help="the folder of this run: metrics, attempts")
     top.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of the run")
     top.add_argument(
         "--verify",
@@ -48,6 +50,11 @@ def options() -> argparse.ArgumentParser:
     top.add_argument(
         "--device", default="auto", help="cpu, cuda, or auto: cuda where there is one (default: auto)"
     )
+    top.add_argument(
+        "--plan", metavar="HARDWARE", help="say what the run would take there, for instance on a100-80"
+    )
+    top.add_argument("--devices", type=int, default=0, help="of the plan (default: as many as the mesh names)")
+    top.add_argument("--hardware", default=str(TABLES), metavar="FILE", help="where that hardware is described")
     top.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return top
 
@@ -58,9 +65,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 done, 1 a check failed, 2 the user's mistake, 130 interrupted.
     """
     chosen = options().parse_args(argv)
+    if not chosen.plan and not (chosen.corpus and chosen.run_dir):
+        options().error("a run needs --corpus and --run-dir; or ask for its --plan")
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        run(chosen)
+        plan(chosen) if chosen.plan else run(chosen)
     except TokentrailError as error:
         if chosen.debug:
             raise
@@ -74,6 +83,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
+
+
+def plan(chosen: argparse.Namespace) -> None:
+    """Prints what a run would take.
+
+    Raises:
+        TokentrailError: It does not fit, or there is no such hardware.
+    """
+    config = load_run(chosen.config, tuple(chosen.set))
+    found = Plan.of(config, load_hardware(chosen.plan, chosen.hardware), chosen.devices)
+    print(plan_text(found), flush=True)
+    found.check()
 
 
 def run(chosen: argparse.Namespace) -> None:
