@@ -35,7 +35,9 @@ def test_of_equal_counts_it_is_the_logarithm_of_their_number() -> None:
     assert entropy(np.array([3, 0, 3, 3, 3])) == pytest.approx(math.log(4))
 
 
-@pytest.mark.parametrize(("losses", "said"), [([9.0] * 18 + [1.0, 2.0], "below"), ([1.0] * 18 + [9.0, 8.0], "above")])
+@pytest.mark.parametrize(
+    ("losses", "said"), [([9.0] * 18 + [1.0, 2.0], "below"), ([1.0] * 18 + [9.0, 8.0], "above")]
+)
 def test_a_run_is_compared_by_its_last_tenth(
     losses: list[float], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -129,7 +129,9 @@ def test_the_demo_trains_on_it_and_ends_with_a_page(sample: tuple[Path, Path, st
         )
         assert done.returncode == 0, done.stderr
         if line[0] == "training/unigram_entropy.py":
-            assert done.stdout.startswith("unigram entropy  7.1621 nats a token, of 3,902,967 tokens to train on\n")
+            assert done.stdout.startswith(
+                "unigram entropy  7.1621 nats a token, of 3,902,967 tokens to train on\n"
+            )
     page = run_dir / "report.html"
     assert done.stdout == f"report {page}\n"
     assert b"30 of 30 updates" in page.read_bytes() and page.stat().st_size < 500_000
