@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from corpus.errors import RecipeError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def _alone(value: Tensor) -> Tensor:
