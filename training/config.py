@@ -148,6 +148,20 @@ class MeshConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         return self.replicate, shard, self.tp
 
 
+class Checkpoints(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is saved of a run, and what stays.
+
+    Attributes:
+        every: Updates between two checkpoints, and one at the end; 0 for that one alone (metaseq: 2,000).
+        keep: The last so many stay. Unpublished: our choice.
+        keep_every: So do those at multiples of so many updates; 0 for none.
+    """
+
+    every: int = 2000
+    keep: int = 2
+    keep_every: int = 0
+
+
 class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All that decides a training.
 
@@ -173,6 +187,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     precision: Precision = Precision()
     validation: Validation = Validation()
     mesh: MeshConfig = MeshConfig()
+    checkpoint: Checkpoints = Checkpoints()
     segment: tuple[Segment, ...] = (Segment(),)
 
     @property
@@ -219,6 +234,7 @@ def _rules(config: RunConfig) -> list[tuple[bool, str, str, str]]:
         "optimisation.learning_rate": optimisation.learning_rate,
         "mesh.replicate": config.mesh.replicate,
         "mesh.tp": config.mesh.tp,
+        "checkpoint.keep": config.checkpoint.keep,
     }
     rules = [(value > 0, key, f"{key} is {value}", "give a number above 0") for key, value in sizes.items()]
     counts: dict[str, int] = {
@@ -226,6 +242,8 @@ def _rules(config: RunConfig) -> list[tuple[bool, str, str, str]]:
         "validation.every": config.validation.every,
         "validation.windows": config.validation.windows,
         "mesh.shard": config.mesh.shard,
+        "checkpoint.every": config.checkpoint.every,
+        "checkpoint.keep_every": config.checkpoint.keep_every,
     }
     rules += [(value >= 0, key, f"{key} is {value}", "give 0 or more") for key, value in counts.items()]
     rules += _mesh_rules(config)
@@ -247,6 +265,13 @@ def _rules(config: RunConfig) -> list[tuple[bool, str, str, str]]:
             "optimisation.warmup_tokens",
             "the learning rate is to rise for longer than it has until its end",
             "give optimisation.decay_tokens more",
+        ),
+        (
+            config.checkpoint.keep_every % (config.checkpoint.every or 1) == 0,
+            "checkpoint.keep_every",
+            f"a checkpoint every {config.checkpoint.every} updates is none at every multiple of "
+            f"{config.checkpoint.keep_every}",
+            "give a multiple of checkpoint.every",
         ),
         (
             precision.master or precision.compute != "bf16",

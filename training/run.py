@@ -27,7 +27,9 @@ from training.plan import Plan, plan_text
 from training.token_stream import Corpus, TokenStream
 
 if TYPE_CHECKING:
+    from training.checkpoint import Saver
     from training.loop import Trainer
+    from training.peers import Peers
 
 
 def options() -> argparse.ArgumentParser:
@@ -39,7 +41,7 @@ def options() -> argparse.ArgumentParser:
     )
     top.add_argument("--config", required=True, help="a run, for instance workflows/runs/tiny.toml")
     top.add_argument("--corpus", help="a sealed corpus, for instance build/refs/sample/1.0.0")
-    top.add_argument("--run-dir", help="the folder of this run: metrics, attempts")
+    top.add_argument("--run-dir", help="the folder of this run: metrics, checkpoints; a run in it is gone on with")
     top.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of the run")
     top.add_argument(
         "--verify",
@@ -110,45 +112,81 @@ def run(chosen: argparse.Namespace) -> None:
     stream = TokenStream(corpus, "train", config.sequence)
     print(_head(config, corpus, stream, read), flush=True)
 
-    from training.attempts import begin_attempt
-    from training.loop import build_trainer
-    from training.report import write_report
-
-    device = _device(chosen.device)
-    trainer = build_trainer(config, stream, device)
-    attempt = begin_attempt(chosen.run_dir, config, (corpus.ref, corpus.digest), _host(str(device)))
-    _train(trainer, attempt, TokenStream(corpus, "valid", config.sequence), chosen.run_dir)
-    print(f"report {write_report(chosen.run_dir)}")
-
-
-def _train(trainer: Trainer, attempt: int, held_out: TokenStream, run_dir: str) -> None:
-    from contextlib import closing
     from dataclasses import replace
+
+    from training.attempts import begin_attempt
+    from training.checkpoint import Saver, State, load
+    from training.loop import build_trainer
+    from training.peers import all_peers
+    from training.report import write_report
+    from training.resumption import check_same_run, last_checkpoint
+
+    device, peers = _device(chosen.device), all_peers()
+    trainer = build_trainer(config, stream, device)
+    state = State(trainer.model, trainer.optimiser)
+    last = last_checkpoint(
+        chosen.run_dir, _warn, lambda found: check_same_run(found, config, corpus.digest), peers
+    )
+    if last is not None:
+        load(last, state, peers)
+        print(f"resumed  step {last.commit.step:,}, from {last.folder.name}", flush=True)
+    attempt = begin_attempt(chosen.run_dir, config, (corpus.ref, corpus.digest), _host(str(device)))
+    trainer = replace(trainer, attempt=attempt)
+    done = last.commit.step if last is not None else 0
+    with Saver(chosen.run_dir, trainer, state, corpus.digest, done) as saver:
+        held_out = TokenStream(corpus, "valid", config.sequence)
+        _train(trainer, done, held_out, chosen.run_dir, saver, peers)
+    if peers.rank == 0:
+        print(f"report {write_report(chosen.run_dir)}")
+
+
+def _warn(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _train(trainer: Trainer, done: int, held_out: TokenStream, run_dir: str, saver: Saver, peers: Peers) -> None:
+    from contextlib import closing
 
     import msgspec
 
+    from training.interruption import Interruption
     from training.live_line import LiveLine
     from training.loop import train
     from training.metrics import MetricsFile
     from training.validation import validate
 
-    trainer = replace(trainer, attempt=attempt)
     config = trainer.config
+    if done >= config.steps:
+        print(f"nothing is left to train: {config.name} is at step {done:,} of {config.steps:,}")
+        return
     rows = config.micro_batch or config.batch // trainer.replica.count
     line = LiveLine(config.steps, sum(trainer.stream.windows.values()), config.batch, sys.stderr)
-    with MetricsFile(run_dir) as metrics, closing(line):
-        for record in train(trainer):
-            every = config.validation.every
-            if every and (record.step % every == 0 or record.step == config.steps):
+    with MetricsFile(run_dir) as metrics, closing(line), Interruption() as interruption:
+        for record in train(trainer, done):
+            if _is_due(config.validation.every, record.step, config.steps):
                 losses = validate(
                     trainer.model, held_out, config.validation.windows, rows, trainer.replica, trainer.to_device
                 )
                 record = msgspec.structs.replace(record, validation=losses)
             metrics.append(record)
             line.show(record)
+            stop = peers.any(interruption.asked or saver.failed)
+            if stop or record.step == config.steps or _is_due(config.checkpoint.every, record.step, config.steps):
+                saver.save(record.step)
+            if stop:
+                break
+        saver.wait()
+    if record.step < config.steps:
+        print(f"saved step {record.step:,}: the same command goes on from there", flush=True)
+        raise KeyboardInterrupt
     for source, loss in record.validation.items():
         print(f"validation {source:<16} {loss:.4f}")
     print(f"trained {config.name} to step {record.step:,} on {record.tokens:,} tokens: loss {record.loss:.4f}")
+
+
+def _is_due(every: int, step: int, steps: int) -> bool:
+    """What is done every so many updates is done at the end too; 0: never."""
+    return every > 0 and (step % every == 0 or step == steps)
 
 
 def _head(config: RunConfig, corpus: Corpus, stream: TokenStream, read: int) -> str:

@@ -46,18 +46,22 @@ def test_a_run_from_beginning_to_end(tmp_path: Path) -> None:
 def test_a_second_start_is_a_second_attempt_of_the_same_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    losses = []
-    for number in (1, 2):
-        assert main(arguments(tmp_path, "--verify", "off")) == 0
-        records = read_metrics(str(tmp_path))
-        assert {record.attempt for record in records} == {number}
-        losses.append([record.loss for record in records])
-    assert losses[0] == losses[1]
-    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 6
+    whole = [*QUICK, "steps=5", "checkpoint.every=2"]
+    assert main(arguments(tmp_path / "whole", "--verify", "off", sets=whole)) == 0
+    assert main(arguments(tmp_path / "parts", "--verify", "off")) == 0
     assert "verified 0 of 22 shards" in capsys.readouterr().out
+    assert main(arguments(tmp_path / "parts", "--verify", "off", sets=whole)) == 0
+    assert "resumed  step 3, from 00000003-0001" in capsys.readouterr().out
+    one, other = read_metrics(str(tmp_path / "whole")), read_metrics(str(tmp_path / "parts"))
+    assert [record.attempt for record in other] == [1, 1, 1, 2, 2]
+    assert [(record.loss, record.windows) for record in one] == [(r.loss, r.windows) for r in other]
+    assert main(arguments(tmp_path / "parts", "--verify", "off", sets=whole)) == 0
+    assert "nothing is left to train: tiny is at step 5 of 5" in capsys.readouterr().out
 
 
-def test_an_interrupted_run_says_so_and_keeps_what_it_wrote(tmp_path: Path) -> None:
+def test_an_interrupted_run_saves_says_so_and_can_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     sets = [*QUICK, "steps=100000"]
     line = [sys.executable, str(ROOT / "training" / "run.py"), *arguments(tmp_path, sets=sets)]
     with subprocess.Popen(
@@ -69,7 +73,10 @@ def test_an_interrupted_run_says_so_and_keeps_what_it_wrote(tmp_path: Path) -> N
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert said.rstrip().endswith("interrupted")
-    assert [record.step for record in read_metrics(str(tmp_path))][:3] == [1, 2, 3]
+    steps = [record.step for record in read_metrics(str(tmp_path))]
+    assert steps == [*range(1, len(steps) + 1)]
+    assert main(arguments(tmp_path, sets=[*QUICK, f"steps={len(steps) + 1}"])) == 0
+    assert f"resumed  step {len(steps):,}, from" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -110,6 +117,21 @@ def test_a_folder_holds_one_corpus(tmp_path: Path, capsys: pytest.CaptureFixture
     path.write_text(json.dumps({**body, "corpus_digest": "0" * 64}))
     assert main(arguments(tmp_path)) == 2
     assert "a run on another corpus" in capsys.readouterr().err
+
+
+def test_another_runs_folder_is_refused_and_left_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments(tmp_path, sets=[*QUICK, "steps=1"])) == 0
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    capsys.readouterr()
+    assert main(arguments(tmp_path, sets=[*QUICK, "model.layers=1"])) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "error: the run was trained with model.layers = 2, and the config says 1",
+        f"   at: {tmp_path}/checkpoints/00000001-0001",
+        "   do: set it back, or name another --run-dir to begin anew",
+    ]
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_help_answers_without_torch() -> None:
