@@ -110,10 +110,11 @@ def overhead() -> None:
     ]
     text = f"""## Trainer
 
-`python workflows/benchmarks/trainer.py overhead`: {PAIRS} pairs of updates in one process, alternating, a thread,
-of a model of {config.model.parameters:,} parameters on {config.tokens_per_update:,} tokens; torch
-{torch.__version__}, {machine()}. The bare loop draws its tokens by chance, runs forward and backward, clips and
-updates; the trainer also orders, reads and hashes its windows, measures norms, and writes a line of metrics.
+`python workflows/benchmarks/trainer.py overhead`: {PAIRS} pairs of updates in one process and thread,
+of a model of {config.model.parameters:,} parameters on {config.tokens_per_update:,} tokens;
+torch {torch.__version__}, {machine()}.
+The bare loop draws its tokens by chance, runs forward and backward, clips and updates; the trainer also orders,
+reads and hashes its windows, measures norms, and writes a line of metrics.
 
 {table(["", "ms of CPU an update, median", "s in all"], rows)}
 
