@@ -77,7 +77,7 @@ def test_logits_go_out_and_come_in_unchanged(exported: tuple[Opt, str], tmp_path
     judge = theirs(folder)
     with torch.no_grad():
         expected = judge(ids(model.shape)).logits
-        assert expected.std() > 0.5
+        assert expected.std() > 0.1
         assert (model(ids(model.shape)) - expected).abs().max() <= 1e-5 * max(1.0, float(expected.std()))
         judge.save_pretrained(tmp_path / "back")
         back = load_model(str(tmp_path / "back"))
