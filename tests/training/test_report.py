@@ -97,7 +97,7 @@ def test_it_says_what_was_measured(run_dir: Path) -> None:
     text = " ".join(Elements(page).words)
     assert "3,000 of 4,000 updates" in text and "the run is not finished" in text
     assert "1 to 1,500" in text and "1,501 to 3,000" in text
-    assert "optimisation.learning_rate: 0.006 → 0.001" in text
+    assert "optimisation.learning_rate: 0.008 → 0.001" in text
     assert f"sha256:{3000:064x}" in text and read_ref(small_corpus())[1] in text
     assert "3.000e+15" in text and "6.000e+15" in text and "3.000e+14" in text
     assert "beta 2.0100 2.0003 7.4" in text  # first loss, last loss, perplexity
