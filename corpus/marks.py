@@ -17,6 +17,7 @@ from corpus.svg import COLOURS, Drawing
 WIDTH = 960.0  # unpublished: our choice; fits the page's column
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 16.0, 34.0, 40.0
 _PLOT = 220.0
+_BETWEEN = 48.0  # room for a panel's name, clear of the numbers above it
 _ROW = 22.0
 
 Label = Callable[[float], str]
@@ -94,15 +95,22 @@ def bars(rows: Sequence[Bar], says: str) -> Markup:
 
 
 def _axes(drawing: Drawing, x: Scale, y: Scale, names: tuple[str, str], label_x: Label = plain) -> None:
-    bottom = y.start
+    _upright(drawing, x, y, names[1], plain)
+    _bottom(drawing, x, y.start, names[0], label_x)
+
+
+def _upright(drawing: Drawing, x: Scale, y: Scale, name: str, label: Label) -> None:
     for value in y.ticks():
         drawing.path(["M", x.start, y(value), "H", x.end], "axis")
-        drawing.words(x.start - 6, y(value) + 4, plain(value), "soft end")
+        drawing.words(x.start - 6, y(value) + 4, label(value), "soft end")
+    drawing.words(8, y.end - 22, name, "soft")
+
+
+def _bottom(drawing: Drawing, x: Scale, bottom: float, name: str, label: Label) -> None:
     for value in x.ticks():
         drawing.path(["M", x(value), bottom, "v", 4.0], "axis")
-        drawing.words(x(value), bottom + 17, label_x(value), "soft middle")
-    drawing.words((x.start + x.end) / 2, bottom + 34, names[0], "soft middle")
-    drawing.words(8, 12, names[1], "soft")
+        drawing.words(x(value), bottom + 17, label(value), "soft middle")
+    drawing.words((x.start + x.end) / 2, bottom + 34, name, "soft middle")
 
 
 @dataclass(frozen=True)
@@ -188,20 +196,105 @@ def curves(
     x = Scale(min(xs), max(xs), _LEFT, WIDTH - named, logarithmic)
     y = Scale(0 if 0 <= low < (high - low) else low, high if high > low else low + 1, _TOP + _PLOT, _TOP)
     _axes(drawing, x, y, names)
-    ends: list[float] = []
-    for number, line in enumerate(lines):
-        colour = number % COLOURS
-        steps: list[str | float] = []
-        for place, (at, value) in enumerate(line.points):
-            steps += ["L" if place else "M", x(at), y(value)]
-        drawing.path(steps, f"line l{colour}", line.name)
-        if len(lines) > 1 and line.points:
-            free = _clear(y(line.points[-1][1]) + 4, ends)
-            ends.append(free)
-            drawing.words(x(line.points[-1][0]) + 6, free, line.name, f"c{colour}")
+    _draw_lines(drawing, x, y, lines)
     if threshold is not None:
         _cut(drawing, x, threshold)
     return drawing.markup()
+
+
+def _draw_lines(drawing: Drawing, x: Scale, y: Scale, lines: Sequence[Curve]) -> None:
+    for number, line in enumerate(lines):
+        steps: list[str | float] = []
+        for place, (at, value) in enumerate(line.points):
+            steps += ["L" if place else "M", x(at), y(value)]
+        drawing.path(steps, f"line l{number % COLOURS}", line.name)
+    if len(lines) > 1:
+        _name_ends(drawing, x, y, lines)
+
+
+def _name_ends(drawing: Drawing, x: Scale, y: Scale, lines: Sequence[Curve]) -> None:
+    """Names from the top down in the order in which their lines end."""
+    ends = [(y(line.points[-1][1]) + 4, number) for number, line in enumerate(lines) if line.points]
+    taken: list[float] = []
+    for wanted, number in sorted(ends):
+        taken.append(_clear(wanted, taken))
+        line = lines[number]
+        drawing.words(x(line.points[-1][0]) + 6, taken[-1], line.name, f"c{number % COLOURS}")
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One of several charts that stand above each other over the same bottom.
+
+    Attributes:
+        name: Of what stands up.
+        lines: At most eight are told apart by colour.
+        band: (x, low, high) in ascending x: how far the values reach whose mean the first line is.
+        level: A height to mark, and in which words.
+        height: In pixels.
+        label: How a value is written.
+        from_zero: Whether the scale begins at 0.
+    """
+
+    name: str
+    lines: Sequence[Curve]
+    band: Sequence[tuple[float, float, float]] = ()
+    level: tuple[float, str] | None = None
+    height: float = _PLOT
+    label: Label = plain
+    from_zero: bool = False
+
+    def range(self) -> tuple[float, float]:
+        """The least and the greatest value drawn."""
+        values = [value for line in self.lines for _, value in line.points]
+        values += [value for _, low, high in self.band for value in (low, high)]
+        values += [self.level[0]] if self.level else []
+        low, high = min(values), max(values)
+        low = 0.0 if self.from_zero else low
+        return (low, high) if high > low else (low, low + (abs(low) or 1.0))
+
+
+def stacked(panels: Sequence[Panel], name: str, says: str, begins: Sequence[float] = ()) -> Markup:
+    """Charts above each other whose points of one x stand above each other.
+
+    Args:
+        panels: From the top down; one without a point is left out.
+        name: Of what runs along the bottom.
+        says: What a person who cannot see it is told.
+        begins: Places on the bottom at which something began anew; a line through all panels marks each.
+    """
+    panels = [panel for panel in panels if any(line.points for line in panel.lines)]
+    height = sum(_BETWEEN + panel.height for panel in panels) - _BETWEEN + _TOP + _BOTTOM
+    drawing = Drawing(WIDTH, height if panels else _BOTTOM, says)
+    if not panels:
+        drawing.words(WIDTH / 2, _BOTTOM / 2, "nothing was measured", "soft middle")
+        return drawing.markup()
+    xs = [x for panel in panels for line in panel.lines for x, _ in line.points]
+    named = 120.0 if any(len(panel.lines) > 1 for panel in panels) else _RIGHT
+    x = Scale(min(xs), max(xs), _LEFT, WIDTH - named)
+    foot = _TOP - _BETWEEN
+    for panel in panels:
+        foot += _BETWEEN + panel.height
+        _draw_panel(drawing, x, panel, foot)
+    for at in begins:
+        drawing.path(["M", x(at), _TOP, "V", foot], "begin")
+    _bottom(drawing, x, foot, name, plain)
+    return drawing.markup()
+
+
+def _draw_panel(drawing: Drawing, x: Scale, panel: Panel, foot: float) -> None:
+    y = Scale(*panel.range(), foot, foot - panel.height)
+    _upright(drawing, x, y, panel.name, panel.label)
+    if panel.band:
+        there = [step for at, _, high in panel.band for step in ("L", x(at), y(high))]
+        back = [step for at, low, _ in reversed(panel.band) for step in ("L", x(at), y(low))]
+        drawing.path(["M", *there[1:], *back, "Z"], "band", "least and greatest")
+    if panel.level is not None:
+        value, words = panel.level
+        drawing.path(["M", x.start, y(value), "H", x.end], "threshold")
+        below = y(value) > foot - panel.height / 2  # there the line is the floor of what is drawn, mostly
+        drawing.words(x.end - 4, y(value) + (14 if below else -5), words, "limit end")
+    _draw_lines(drawing, x, y, panel.lines)
 
 
 def _clear(y: float, taken: Sequence[float]) -> float:

@@ -119,6 +119,13 @@ class Vocabulary:
         """The rows of an embedding: the size rounded up to a multiple of 8 (gpt2 50,264, opt 50,272)."""
         return -(-self.size // _PADDED_TO) * _PADDED_TO
 
+    def spellings(self) -> tuple[str, ...]:
+        """How each id is written in files of vocabularies, in the characters of `gpt2_merges`."""
+        spelt = dict(zip(self.from_gpt2.tolist(), gpt2_spellings(), strict=True))
+        if self.name == "opt":
+            spelt |= {number: entry for entry, number in (_OPT_SPECIALS | _OPT_FILLERS).items()}
+        return tuple(spelt[number] for number in range(self.size))
+
     def decode(self, ids: Iterable[int]) -> bytes:
         """The bytes that ids of this vocabulary stand for; ids that stand for no text give none.
 
@@ -152,8 +159,8 @@ def load_vocabulary(spec: str) -> Vocabulary:
         return _opt_vocabulary(file.read(), spec)
 
 
-def gpt2_merges() -> list[tuple[str, str]]:
-    """GPT-2's 50,000 merges, best first, spelled in the characters that stand for bytes (`spelling_of_bytes`).
+def merges_file() -> bytes:
+    """GPT-2's merges as they were released: a line of a version, then one a merge.
 
     Raises:
         IntegrityError: The file installed with this package is not the one released.
@@ -164,7 +171,16 @@ def gpt2_merges() -> list[tuple[str, str]]:
         raise IntegrityError(
             "GPT-2's merges are not as they were released", where=str(path), remedy="install the package anew"
         )
-    _version, *lines = data.decode().splitlines()
+    return data
+
+
+def gpt2_merges() -> list[tuple[str, str]]:
+    """GPT-2's 50,000 merges, best first, spelled in the characters that stand for bytes (`spelling_of_bytes`).
+
+    Raises:
+        IntegrityError: The file installed with this package is not the one released.
+    """
+    _version, *lines = merges_file().decode().splitlines()
     return [(left, right) for left, right in map(str.split, lines)]
 
 

@@ -213,6 +213,12 @@ class WindowOrder:
         window = Permutation.forward_each(permutations, which, place.astype(np.uint64))
         return WindowIds(source, epoch, window.astype(np.int64))
 
+    def drawn(self, data_step: int) -> dict[str, int]:
+        """Source -> its windows in all batches before this one, those passed over too."""
+        stretch = self._stretches[bisect_right(self._stretches, data_step, key=lambda each: each.first) - 1]
+        counts = stretch.drawn((data_step - stretch.first) * self.batch_size)
+        return dict(zip(self.sources, counts.tolist(), strict=True))
+
     def find(self, source: str, epoch: int, window: int) -> Place | None:
         """Where a window is drawn in an epoch of its source; None where the source is no longer drawn by then."""
         number = self.sources.index(source)

@@ -24,6 +24,8 @@ if __package__ in (None, ""):  # started as a script: the packages lie one folde
 
 from corpus.errors import RecipeError, RunError, TokentrailError
 from training.config import RunConfig, load_run
+from training.hardware import TABLES, load_hardware
+from training.plan import Plan, plan_text
 from training.replica import Replica
 from training.token_stream import Corpus, TokenStream
 from training.world import World
@@ -41,12 +43,8 @@ def options() -> argparse.ArgumentParser:
         epilog="The file of a run decides every value; the options say where things are.",
     )
     top.add_argument("--config", required=True, help="a run, for instance workflows/runs/tiny.toml")
-    top.add_argument("--corpus", required=True, help="a sealed corpus, for instance build/refs/sample/1.0.0")
-    top.add_argument(
-        "--run-dir",
-        required=True,
-        help="the folder of this run: metrics, checkpoints; a run in it is gone on with",
-    )
+    top.add_argument("--corpus", help="a sealed corpus, for instance build/refs/sample/1.0.0")
+    top.add_argument("--run-dir", help="the folder of this run: metrics, checkpoints; a run in it is gone on with")
     top.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of the run")
     top.add_argument(
         "--verify",
@@ -57,8 +55,20 @@ def options() -> argparse.ArgumentParser:
     top.add_argument(
         "--device", default="auto", help="cpu, cuda, or auto: cuda where there is one (default: auto)"
     )
+    top.add_argument(
+        "--plan", metavar="HARDWARE", help="say what the run would take there, for instance on a100-80"
+    )
+    top.add_argument("--devices", type=int, default=0, help="of the plan (default: as many as the mesh names)")
+    top.add_argument("--hardware", default=str(TABLES), metavar="FILE", help="where that hardware is described")
     top.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return top
+
+
+def _chosen(argv: Sequence[str] | None) -> argparse.Namespace:
+    chosen = options().parse_args(argv)
+    if not chosen.plan and not (chosen.corpus and chosen.run_dir):
+        options().error("a run needs --corpus and --run-dir; or ask for its --plan")
+    return chosen
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,12 +76,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     0 done, 1 a check failed, 2 the user's mistake, 130 interrupted.
     """
-    chosen = options().parse_args(argv)
+    chosen = _chosen(argv)
     signal.signal(signal.SIGTERM, _interrupt)
     world = World.of_environment()
     try:
         with world.joined():
-            run(chosen, world)
+            plan(chosen) if chosen.plan else run(chosen, world)
     except TokentrailError as error:
         if chosen.debug:
             raise
@@ -103,6 +113,18 @@ def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
+def plan(chosen: argparse.Namespace) -> None:
+    """Prints what a run would take.
+
+    Raises:
+        TokentrailError: It does not fit, or there is no such hardware.
+    """
+    config = load_run(chosen.config, tuple(chosen.set))
+    found = Plan.of(config, load_hardware(chosen.plan, chosen.hardware), chosen.devices)
+    print(plan_text(found), flush=True)
+    found.check()
+
+
 def run(chosen: argparse.Namespace, world: World) -> None:
     """Trains from the first update to the last, this process's part of it.
 
@@ -124,6 +146,7 @@ def run(chosen: argparse.Namespace, world: World) -> None:
     from training.checkpoint import Saver, load
     from training.loop import build_trainer
     from training.mesh import Mesh
+    from training.report import write_report
     from training.resumption import check_same_run, last_checkpoint
 
     device = _device(chosen.device, world)
@@ -136,12 +159,14 @@ def run(chosen: argparse.Namespace, world: World) -> None:
         load(last, canonical_state(trainer), world)
         done = last.commit.step
         world.say(f"resumed  step {done:,}, from {last.folder.name}")
-    host = _host(str(device), mesh)
+    host = _host(str(device), mesh, world)
     attempt = world.from_first(lambda: begin_attempt(chosen.run_dir, config, (corpus.ref, corpus.digest), host))
     trainer = replace(trainer, attempt=attempt)
     with Saver(chosen.run_dir, trainer, corpus.digest, done, world) as saver:
         held_out = TokenStream(corpus, "valid", config.sequence)
         _train(trainer, done, held_out, chosen.run_dir, saver, world)
+    if world.rank == 0:
+        world.say(f"report {write_report(chosen.run_dir)}")
 
 
 def _warn(line: str) -> None:
@@ -237,11 +262,12 @@ def _device(name: str, world: World) -> Any:
         raise RecipeError("there is no such device", where=f"--device {name}", remedy="use cpu or cuda") from error
 
 
-def _host(device: str, mesh: tuple[int, int, int]) -> dict[str, Any]:
+def _host(device: str, mesh: tuple[int, int, int], world: World) -> dict[str, Any]:
     """What is true of the machine and not of the training."""
     import torch
 
     return {
+        "command": [*world.launcher(), *sys.argv],
         "host": platform.node(),
         "python": platform.python_version(),
         "torch": str(torch.__version__),

@@ -28,23 +28,23 @@ class World:
         rank: Its number; 0 prints, and writes what is written once.
         size: How many there are.
         local_rank: Its number on its host, and of its GPU.
+        local_size: How many a host has.
         group: All of them, by gloo; None for a process alone, and before they have met.
     """
 
     rank: int = 0
     size: int = 1
     local_rank: int = 0
+    local_size: int = 1
     group: Any = None
     _store: Any = None
 
     @classmethod
     def of_environment(cls) -> World:
         """What torchrun says."""
-        rank, size, local_rank = (
-            int(os.environ.get(name, alone))
-            for name, alone in (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))
-        )
-        return cls(rank, size, local_rank)
+        size = os.environ.get("WORLD_SIZE", "1")
+        said = (("RANK", "0"), ("WORLD_SIZE", size), ("LOCAL_RANK", "0"), ("LOCAL_WORLD_SIZE", size))
+        return cls(*(int(os.environ.get(name, alone)) for name, alone in said))
 
     @contextmanager
     def joined(self) -> Iterator[None]:
@@ -65,6 +65,15 @@ class World:
         self.group = dist.new_group(backend="gloo", timeout=_PATIENCE)
         yield
         dist.destroy_process_group()
+
+    def launcher(self) -> list[str]:
+        """How so many processes are started."""
+        if self.size == 1:
+            return ["python"]
+        hosts = (
+            ["--standalone"] if self.size == self.local_size else ["--nnodes", str(self.size // self.local_size)]
+        )
+        return ["torchrun", *hosts, "--nproc-per-node", str(self.local_size)]
 
     def once_a_host(self, work: Callable[[], T]) -> T | None:
         """Has one process of each host do something while the others wait; gives what it gave, or None."""

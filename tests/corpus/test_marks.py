@@ -11,7 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from corpus.marks import Bar, Curve, Scale, Threshold, bars, curves, histogram, matrix, plain, ticks
+from corpus.marks import (
+    Bar,
+    Curve,
+    Panel,
+    Scale,
+    Threshold,
+    bars,
+    curves,
+    histogram,
+    matrix,
+    plain,
+    stacked,
+    ticks,
+)
 from corpus.sankey import Flow, sankey
 
 
@@ -112,3 +125,40 @@ def test_a_flow_leads_to_the_next_column() -> None:
 
 def test_nothing_flows() -> None:
     assert words(sankey([["a"], ["b"]], [], plain, "a flow")) == ["a 0", "b 0"]
+
+
+def test_panels_stand_above_each_other_over_one_bottom() -> None:
+    upper = Panel("loss", [Curve("loss", [(1, 4), (2, 3), (3, 2)])], band=[(1, 3, 5), (2, 2, 4), (3, 1, 3)])
+    lower = Panel("rate", [Curve("rate", [(1, 0.5), (3, 1.0)])], height=100, from_zero=True)
+    empty = Panel("MFU", [Curve("MFU", [])])
+    drawing = stacked([upper, empty, lower], "updates", "a run", begins=[2])
+    lines = {path.findtext("title"): path for path in marks(drawing, "path") if path.get("class") == "line l0"}
+    loss, rate = (_points(lines[name]) for name in ("loss", "rate"))
+    assert [loss[0][0], loss[2][0]] == [rate[0][0], rate[1][0]]  # of one x, above each other
+    assert loss[0][1] < loss[1][1] < loss[2][1] < rate[1][1] < rate[0][1]  # up is more; the lower is lower
+    assert rate[0][1] == pytest.approx((rate[1][1] + _foot(drawing)) / 2, abs=0.2)  # from 0
+    (band,) = [path for path in marks(drawing, "path") if path.get("class") == "band"]
+    highest, lowest = (function(y for _, y in _points(band)) for function in (min, max))
+    assert lowest - highest == pytest.approx(220, abs=0.2)
+    (begin,) = [path for path in marks(drawing, "path") if path.get("class") == "begin"]
+    assert _points(begin)[0][0] == loss[1][0]
+    assert "updates" in words(drawing) and "MFU" not in words(drawing)
+
+
+def test_a_level_is_said_and_within_the_panel() -> None:
+    drawing = stacked([Panel("norm", [Curve("norm", [(1, 1), (2, 2)])], level=(9, "clipped"))], "updates", "a run")
+    (level,) = [path for path in marks(drawing, "path") if path.get("class") == "threshold"]
+    assert _points(level)[0][1] == pytest.approx(34) and "clipped" in words(drawing)
+    assert words(stacked([], "updates", "a run")) == ["nothing was measured"]
+    flat = stacked([Panel("n", [Curve("n", [(1, 0)])])], "updates", "one update, and that is 0")
+    assert "0" in words(flat)
+
+
+def _points(path: ET.Element) -> list[tuple[float, float]]:
+    steps = [step for step in path.get("d", "").split() if step not in "MLHVZ"]
+    return list(zip(map(float, steps[::2]), map(float, steps[1::2]), strict=False))
+
+
+def _foot(drawing: Markup) -> float:
+    """Where the lowest panel ends: there the marks of the bottom begin."""
+    return max(float(path.get("d", "").split()[2]) for path in marks(drawing, "path") if "v" in path.get("d", ""))

@@ -170,3 +170,12 @@ def test_permutations_at_once_are_those_one_by_one() -> None:
 def test_wrong_segments_are_refused(segments: list[Segment], says: str) -> None:
     with pytest.raises(RecipeError, match=says):
         WindowOrder({"a": 5, "b": 5, "empty": 0}, 1, 4, segments)
+
+
+def test_what_is_drawn_is_what_stands_in_the_batches() -> None:
+    segments = [Segment(), Segment(update=7, skip=3, weights={"a": 3, "c": 1})]
+    order = WindowOrder({"a": 50, "b": 30, "c": 7}, 1, 8, segments)
+    counts = np.zeros(3, np.int64)
+    for data_step in range(20):
+        assert list(order.drawn(data_step).values()) == counts.tolist()
+        counts += np.bincount(order.batch(data_step).source, minlength=3)

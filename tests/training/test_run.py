@@ -32,7 +32,9 @@ def test_a_run_from_beginning_to_end(tmp_path: Path) -> None:
     done = subprocess.run(line, capture_output=True, text=True, timeout=240, env=_env())
     assert done.returncode == 0, done.stderr
     assert "verified 22 of 22 shards, to the last byte" in done.stdout
-    assert done.stdout.splitlines()[-1].startswith("trained tiny to step 3 on 384 tokens: loss 10.")
+    *_, trained, written = done.stdout.splitlines()
+    assert trained.startswith("trained tiny to step 3 on 384 tokens: loss 10.")
+    assert written == f"report {tmp_path / 'report.html'}" and (tmp_path / "report.html").stat().st_size > 10_000
     assert "step 3/3  loss 10." in done.stderr and done.stderr.rstrip().endswith("0:00 left")
     records = read_metrics(str(tmp_path))
     assert [record.step for record in records] == [1, 2, 3]
@@ -187,6 +189,7 @@ def test_a_run_under_torchrun_is_told_once_and_is_the_run_of_one_process(tmp_pat
         assert mine.validation == pytest.approx(theirs.validation, abs=1e-5)
     (attempt,) = read_attempts(str(tmp_path / "two"))
     assert attempt.host["mesh"] == [1, 1, 2]
+    assert attempt.host["command"][:4] == ["torchrun", "--standalone", "--nproc-per-node", "2"]
 
 
 def test_an_error_of_one_process_ends_all_and_is_said_once(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -110,3 +111,30 @@ def _verdicts(store: Path) -> dict[tuple[str, int], tuple[int, int, int]]:
             for blob, record, drop, inter, union in zip(*columns, strict=True):
                 found[manifest.blobs[blob].path, record] = drop, inter, union
     return found
+
+
+def test_the_demo_trains_on_it_and_ends_with_a_page(sample: tuple[Path, Path, str], tmp_path: Path) -> None:
+    """The demo's last three commands, in short: the loss falls, and a page is there."""
+    pytest.importorskip("torch", reason="needs workflows/install train")
+    ref, run_dir = sample[1] / "refs/sample/1.0.0", tmp_path / "tiny"
+    config = ROOT / "workflows/runs/tiny.toml"
+    quick = ["--set", "steps=30", "--set", "batch=4", "--set", "validation.windows=1"]
+    for line in (
+        ["training/run.py", "--config", config, "--corpus", ref, "--run-dir", run_dir, "--device", "cpu", *quick],
+        ["training/unigram_entropy.py", ref, run_dir],
+        ["training/report.py", run_dir],
+    ):
+        done = subprocess.run(
+            [sys.executable, *map(str, line)], cwd=ROOT, capture_output=True, text=True, timeout=280
+        )
+        assert done.returncode == 0, done.stderr
+        if line[0] == "training/unigram_entropy.py":
+            assert done.stdout.startswith(
+                "unigram entropy  7.1621 nats a token, of 3,902,967 tokens to train on\n"
+            )
+    page = run_dir / "report.html"
+    assert done.stdout == f"report {page}\n"
+    assert b"30 of 30 updates" in page.read_bytes() and page.stat().st_size < 500_000
+    losses = [json.loads(line)["loss"] for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    assert len(losses) == 30 and sum(losses[-5:]) / 5 < losses[0] - 2
+    assert all(str(name) in (ROOT / "workflows/demo").read_text() for name in ("unigram_entropy.py", "report.py"))
