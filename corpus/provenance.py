@@ -1,42 +1,55 @@
-"""Placement: where each kept document lies in a shard, and the way back from a token to its record.
+"""Placement: which document each range of a shard's tokens is, and the way back from a token to its record.
 
 Columns of `<shard>.placement.parquet`, a row per document in the shard's order:
 
-    first_token  int64     position of its first token in the shard
-    tokens       int64     how many, the end-of-document id included
-    doc_id       16 bytes
-    block, row   uint32    its address among the document blocks: its ledger row, its text, its comments
-    blob         uint32    index of the file in the manifest's blobs; of a chain, its first comment's
-    record       int64     the record's number in that file
-    offset       int64     where it starts in the uncompressed stream
-    raw_bytes    int64     how much of the stream it takes
-    text_bytes   int64     bytes of the normalised text
+    ledger   uint32    the number of the part of the ledger that has its row
+    row      uint32    its row there
+
+The rest is said once: which tokens are the document's by the shard's index, all else by its ledger row. So a
+placement is five bytes a document at most, and joins to the ledger in any tool that numbers a Parquet file's rows.
 """
 
 from __future__ import annotations
 
 import msgspec
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from corpus import storage
-from corpus.errors import SourceError
+from corpus.drops import Drop
+from corpus.errors import IntegrityError, SourceError
+from corpus.ledger import LEDGER_STAGE, ledger_part
 from corpus.manifest import Manifest, ShardEntry
-from corpus.table import Columns, from_batch, take
+from corpus.part import read_row
+from corpus.shard import find_document
+from corpus.table import Columns
 
 SHARDS_STAGE = "shards"
+_LEDGER = ("doc_id", "source", "blob", "record", "offset", "raw_bytes", "text_bytes", "drop")
 
 
 class Placed(msgspec.Struct, frozen=True):
-    """Where one document of a shard lies."""
+    """Where one document of a shard lies, and where it is from.
+
+    Attributes:
+        number: Its number in the shard.
+        first_token, tokens: Its tokens in the shard, the end-of-document id included.
+        ledger, row: Its ledger row.
+        doc_id: 32 hex digits.
+        source: Its source's index in the recipe.
+        blob: Index of its file in the manifest's blobs; of a chain, its first comment's.
+        record: The record's number in that file.
+        offset, raw_bytes: Where it starts in the uncompressed stream, and how much of it it takes.
+        text_bytes: Bytes of the normalised text.
+    """
 
     number: int
     first_token: int
     tokens: int
-    doc_id: str
-    block: int
+    ledger: int
     row: int
+    doc_id: str
+    source: int
     blob: int
     record: int
     offset: int
@@ -44,11 +57,14 @@ class Placed(msgspec.Struct, frozen=True):
     text_bytes: int
 
 
-def placement_columns(columns: Columns, tokens: NDArray[np.int64], start: int) -> Columns:
-    """The placement of documents that stand in this order from a token on, of so many tokens each."""
-    first = start + np.cumsum(tokens) - tokens
-    kept = ("doc_id", "block", "row", "blob", "record", "offset", "raw_bytes", "text_bytes")
-    return {"first_token": first, "tokens": tokens, **{name: columns[name] for name in kept}}
+def placement_columns(ledger: NDArray[np.uint32], row: NDArray[np.uint32]) -> Columns:
+    """The placement of documents that stand in this order."""
+    return {"ledger": ledger, "row": row}
+
+
+def placement_url(manifest: Manifest, store: str, shard: str) -> str:
+    """Where the placement of a shard lies."""
+    return storage.join(manifest.stage_folder(store, SHARDS_STAGE), f"{shard}.placement.parquet")
 
 
 def find_shard(manifest: Manifest, name: str) -> ShardEntry:
@@ -65,33 +81,42 @@ def find_shard(manifest: Manifest, name: str) -> ShardEntry:
 
 
 def locate(manifest: Manifest, store: str, shard: ShardEntry, token: int) -> Placed:
-    """The document that holds a token of a shard.
+    """The document that holds a token of a shard: three looks into its index, its placement and the ledger.
 
     Raises:
         SourceError: The shard has fewer tokens.
+        IntegrityError: Index, placement and ledger contradict each other.
     """
     if not 0 <= token < shard.tokens:
         raise SourceError(
             f"the shard has {shard.tokens} tokens", where=f"{shard.name}:{token}", remedy="name a smaller position"
         )
-    url = storage.join(manifest.stage_folder(store, SHARDS_STAGE), f"{shard.name}.placement.parquet")
-    seen = 0
-    with storage.open_input(url) as file:
-        table = pq.ParquetFile(file)
-        for group in range(table.num_row_groups):
-            statistics = table.metadata.row_group(group).column(0).statistics
-            last = group + 1 == table.num_row_groups
-            following = None if last else table.metadata.row_group(group + 1).column(0).statistics
-            if statistics.min <= token and (following is None or token < following.min):
-                columns = from_batch(table.read_row_group(group).combine_chunks().to_batches()[0])
-                row = int(np.searchsorted(columns["first_token"], token, "right")) - 1
-                return _placed(take(columns, np.array([row])), seen + row)
-            seen += table.metadata.row_group(group).num_rows
-    raise SourceError(
-        "the placement ends before this token", where=url, remedy="run audit.py verify on this corpus"
+    number, first, tokens = find_document(
+        storage.join(manifest.stage_folder(store, SHARDS_STAGE), shard.name), token
+    )
+    try:
+        at = read_row(placement_url(manifest, store, shard.name), number)
+        ledger, row = int(at["ledger"][0]), int(at["row"][0])
+        url = storage.join(manifest.stage_folder(store, LEDGER_STAGE), ledger_part(ledger))
+        found = read_row(url, row, _LEDGER)
+    except IndexError as error:
+        raise _contradiction(shard, token) from error
+    if found["drop"][0] != Drop.KEPT:
+        raise _contradiction(shard, token)
+    return Placed(
+        number,
+        first,
+        tokens,
+        ledger,
+        row,
+        found["doc_id"][0].tobytes().hex(),
+        *(int(found[name][0]) for name in _LEDGER[1:-1]),
     )
 
 
-def _placed(columns: Columns, number: int) -> Placed:
-    values = {name: int(columns[name][0]) for name in Placed.__struct_fields__ if name not in ("number", "doc_id")}
-    return Placed(number=number, doc_id=columns["doc_id"][0].tobytes().hex(), **values)
+def _contradiction(shard: ShardEntry, token: int) -> IntegrityError:
+    return IntegrityError(
+        "the shard's index, its placement and the ledger contradict each other",
+        where=f"{shard.name}:{token}",
+        remedy="run audit.py verify on this corpus",
+    )

@@ -195,7 +195,7 @@ def decide(build: Build, read: Sequence[Sealed], blocks: Blocks, gone: Sequence[
     lost = [(reasons[stage.name], url) for stage in gone for url in stage.urls(".arrow")]
     return build.stage(
         "verdicts",
-        rules={"version": 1},
+        rules={"version": 2},
         inputs=[stage.digest for stage in (*read, *gone)],
         job=verdicts.VerdictsJob(blocks, tuple(lost)),
         tasks=len(lost),

@@ -88,6 +88,27 @@ class Blocks:
         first = number * self.group_size
         return range(first, min(first + self.group_size, len(self.rows)))
 
+    def ledger_rows(self, number: int) -> Iterator[tuple[int, int]]:
+        """The blocks of a group, each with the ledger row at which it begins: a group is a part of the ledger."""
+        first = 0
+        for block in self.group(number):
+            yield block, first
+            first += row_count(self.read_rows(block, ["drop"]))
+
+    def find_row(self, ledger: int, row: int) -> tuple[int, int]:
+        """The (block, row) of a ledger row.
+
+        Raises:
+            IndexError: The part of the ledger has no such row.
+        """
+        first = 0
+        for block in self.group(ledger):
+            count = row_count(self.read_rows(block, ["drop"]))
+            if first <= row < first + count:
+                return block, row - first
+            first += count
+        raise IndexError(f"row {row} of {first} in part {ledger} of the ledger")
+
     def group_of(self, block: NDArray[np.uint32]) -> NDArray[np.int64]:
         """The group of each block."""
         return block.astype(np.int64) // self.group_size

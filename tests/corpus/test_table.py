@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.document import Texts
-from corpus.part import PartWriter, logical_digest, read_part
+from corpus.part import PartWriter, logical_digest, read_part, read_row
 from corpus.table import Columns, LogicalDigest, concat, fixed_key, from_batch, gather, row_count, take, to_batch
 
 
@@ -122,3 +122,32 @@ def test_a_part_that_fails_leaves_nothing(tmp_path: Path) -> None:
         part.write(table([b"x"]))
         part.write({"other": np.zeros(1)})
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("batches", [[1], [20_000], [3, 0, 8192, 9000]])
+def test_one_row_is_found_wherever_it_lies(tmp_path: Path, batches: list[int]) -> None:
+    rows = sum(batches)
+    whole = {
+        "doc_id": np.arange(rows * 16, dtype=np.uint64).astype(np.uint8).reshape(rows, 16),
+        "record": np.arange(rows, dtype=np.int64) * 7,
+        "row": np.random.default_rng(3).permutation(rows).astype(np.uint32),
+        "drop": (np.arange(rows) % 5).astype(np.uint8),
+    }
+    first = 0
+    with PartWriter(str(tmp_path), "a.parquet") as part:
+        for batch in batches:
+            part.write(take(whole, np.arange(first, first + batch)))
+            first += batch
+        facts = part.close()
+    url = str(tmp_path / "a.parquet")
+    assert logical_digest(url) == (facts.logical, rows)
+    assert same(concat(read_part(url)), whole)
+    for row in {0, rows // 2, rows - 1}:
+        assert same(read_row(url, row), take(whole, np.array([row])))
+        assert same(
+            read_row(url, row, ["drop", "record"]),
+            take({n: whole[n] for n in ("drop", "record")}, np.array([row])),
+        )
+    for row in (-1, rows):
+        with pytest.raises(IndexError):
+            read_row(url, row)

@@ -36,11 +36,11 @@ def main() -> int:
     for shard in manifest.shards:
         opened = IndexedDataset(str(folder / shard.name))
         placed = concat(read_part(str(folder / f"{shard.name}.placement.parquet")))
-        if len(opened) != len(placed["block"]):
-            differ += abs(len(opened) - len(placed["block"]))
-        for ids, block, row in zip(opened, placed["block"].tolist(), placed["row"].tolist(), strict=False):
+        if len(opened) != len(placed["row"]):
+            differ += abs(len(opened) - len(placed["row"]))
+        for ids, ledger, row in zip(opened, placed["ledger"].tolist(), placed["row"].tolist(), strict=False):
             *inside, last = ids.tolist()
-            same = b"".join(spelt[token] for token in inside) == texts[block, row]
+            same = b"".join(spelt[token] for token in inside) == texts[ledger, row]
             differ += not (same and last == manifest.vocabulary["end_of_document"])
             documents, tokens = documents + 1, tokens + len(ids)
     version = importlib.metadata.version("megatron-core")
@@ -61,11 +61,12 @@ def _only(folder: str) -> str:
 
 
 def _texts(blocks: Blocks) -> dict[tuple[int, int], bytes]:
-    """Every normalised text by its (block, row)."""
+    """Every normalised text by its place in the ledger: (part, row)."""
     found = {}
-    for block in range(len(blocks.text)):
-        for rows, texts in blocks.read_text(block):
-            found.update({(block, row): text for row, text in zip(rows.tolist(), texts, strict=True)})
+    for group in range(blocks.groups):
+        for block, first in blocks.ledger_rows(group):
+            for rows, texts in blocks.read_text(block):
+                found.update({(group, first + row): text for row, text in zip(rows.tolist(), texts, strict=True)})
     return found
 
 
