@@ -3,6 +3,7 @@
 python pipelines/audit.py verify build/refs/sample/1.0.0
 python pipelines/audit.py trace build/refs/sample/1.0.0 wikipedia-00000:1000 --data data/sample
 python pipelines/audit.py explain build/refs/sample/1.0.0 pile/train/02.jsonl.zst:2203
+python pipelines/audit.py balance build/refs/sample/1.0.0
 python pipelines/audit.py export build/refs/sample/1.0.0 croissant --out build/croissant.json
 python pipelines/audit.py lint build/refs/sample/1.0.0
 python pipelines/audit.py sign build/refs/sample/1.0.0 --key key.pem
@@ -29,10 +30,11 @@ def parser() -> argparse.ArgumentParser:
     verify = commands.add_parser("verify", help="check every digest and every law")
     trace = commands.add_parser("trace", help="follow a token to the record it came from")
     explain = commands.add_parser("explain", help="say why a document is in the corpus or not")
+    balance = commands.add_parser("balance", help="account for every record, byte and token")
     export = commands.add_parser("export", help="write the corpus's papers in a format of others")
     lint = commands.add_parser("lint", help="list what its papers leave open")
     sign = commands.add_parser("sign", help="sign it with an ed25519 key")
-    for command in (verify, trace, explain, export, lint, sign):
+    for command in (verify, trace, explain, balance, export, lint, sign):
         command.add_argument("ref", help="a sealed corpus, for instance build/refs/sample/1.0.0")
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     verify.add_argument("--key", metavar="FILE", help="a public key that must have signed it")
@@ -120,6 +122,15 @@ def explain(options: argparse.Namespace) -> int:
     return 0
 
 
+def balance(options: argparse.Namespace) -> int:
+    """Prints the conservation law; fails where it does not hold."""
+    from pipelines.auditing import balance as law
+
+    found = law.balance(options.ref)
+    print(law.describe(found))
+    return 1 if found.faults else 0
+
+
 def export(options: argparse.Namespace) -> int:
     """Writes one export, to a file or to the terminal."""
     from corpus.storage import NewFile
@@ -168,6 +179,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "verify": verify,
     "trace": trace,
     "explain": explain,
+    "balance": balance,
     "export": export,
     "lint": lint,
     "sign": sign,
