@@ -4,6 +4,7 @@ python pipelines/audit.py verify build/refs/sample/1.0.0
 python pipelines/audit.py trace build/refs/sample/1.0.0 wikipedia-00000:1000 --data data/sample
 python pipelines/audit.py explain build/refs/sample/1.0.0 pile/train/02.jsonl.zst:2203
 python pipelines/audit.py balance build/refs/sample/1.0.0
+python pipelines/audit.py audit-sample build/refs/sample/1.0.0 --seed 7 -n 20 --data data/sample
 python pipelines/audit.py export build/refs/sample/1.0.0 croissant --out build/croissant.json
 python pipelines/audit.py lint build/refs/sample/1.0.0
 python pipelines/audit.py sign build/refs/sample/1.0.0 --key key.pem
@@ -31,16 +32,20 @@ def parser() -> argparse.ArgumentParser:
     trace = commands.add_parser("trace", help="follow a token to the record it came from")
     explain = commands.add_parser("explain", help="say why a document is in the corpus or not")
     balance = commands.add_parser("balance", help="account for every record, byte and token")
+    sample = commands.add_parser("audit-sample", help="prove tokens that your seed draws against the raw files")
     export = commands.add_parser("export", help="write the corpus's papers in a format of others")
     lint = commands.add_parser("lint", help="list what its papers leave open")
     sign = commands.add_parser("sign", help="sign it with an ed25519 key")
-    for command in (verify, trace, explain, balance, export, lint, sign):
+    for command in (verify, trace, explain, balance, sample, export, lint, sign):
         command.add_argument("ref", help="a sealed corpus, for instance build/refs/sample/1.0.0")
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     verify.add_argument("--key", metavar="FILE", help="a public key that must have signed it")
     trace.add_argument("address", help="<shard>:<token>, for instance wikipedia-00000:1000")
     trace.add_argument("--data", help="the folder or URL of the raw files, to read the record itself")
     explain.add_argument("document", help="its id, or its record as <file>:<number>")
+    sample.add_argument("--seed", required=True, help="any text, named after the corpus was sealed")
+    sample.add_argument("-n", dest="count", type=int, default=20, help="tokens to draw (default: 20)")
+    sample.add_argument("--data", help="the folder or URL of the raw files")
     export.add_argument(
         "format", help="in-toto, slsa, croissant, openlineage, dataset-card, datasheet or eu-summary"
     )
@@ -131,6 +136,15 @@ def balance(options: argparse.Namespace) -> int:
     return 1 if found.faults else 0
 
 
+def audit_sample(options: argparse.Namespace) -> int:
+    """Draws tokens and proves them; fails where one is not what the raw files hold."""
+    from pipelines.auditing import spot_checking
+
+    checks = spot_checking.spot_check(options.ref, options.seed, options.count, options.data)
+    print(spot_checking.describe(checks, options.ref, options.seed))
+    return 1 if any(check.proved is False for check in checks) else 0
+
+
 def export(options: argparse.Namespace) -> int:
     """Writes one export, to a file or to the terminal."""
     from corpus.storage import NewFile
@@ -180,6 +194,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "trace": trace,
     "explain": explain,
     "balance": balance,
+    "audit-sample": audit_sample,
     "export": export,
     "lint": lint,
     "sign": sign,
