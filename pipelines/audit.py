@@ -5,6 +5,7 @@ python pipelines/audit.py trace build/refs/sample/1.0.0 wikipedia-00000:1000 --d
 python pipelines/audit.py explain build/refs/sample/1.0.0 pile/train/02.jsonl.zst:2203
 python pipelines/audit.py balance build/refs/sample/1.0.0
 python pipelines/audit.py audit-sample build/refs/sample/1.0.0 --seed 7 -n 20 --data data/sample
+python pipelines/audit.py what-if build/refs/sample/1.0.0 --set text.filters.min_words=40
 python pipelines/audit.py export build/refs/sample/1.0.0 croissant --out build/croissant.json
 python pipelines/audit.py lint build/refs/sample/1.0.0
 python pipelines/audit.py sign build/refs/sample/1.0.0 --key key.pem
@@ -33,10 +34,11 @@ def parser() -> argparse.ArgumentParser:
     explain = commands.add_parser("explain", help="say why a document is in the corpus or not")
     balance = commands.add_parser("balance", help="account for every record, byte and token")
     sample = commands.add_parser("audit-sample", help="prove tokens that your seed draws against the raw files")
+    what_if = commands.add_parser("what-if", help="say what other thresholds would keep, without a run")
     export = commands.add_parser("export", help="write the corpus's papers in a format of others")
     lint = commands.add_parser("lint", help="list what its papers leave open")
     sign = commands.add_parser("sign", help="sign it with an ed25519 key")
-    for command in (verify, trace, explain, balance, sample, export, lint, sign):
+    for command in (verify, trace, explain, balance, sample, what_if, export, lint, sign):
         command.add_argument("ref", help="a sealed corpus, for instance build/refs/sample/1.0.0")
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     verify.add_argument("--key", metavar="FILE", help="a public key that must have signed it")
@@ -46,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     sample.add_argument("--seed", required=True, help="any text, named after the corpus was sealed")
     sample.add_argument("-n", dest="count", type=int, default=20, help="tokens to draw (default: 20)")
     sample.add_argument("--data", help="the folder or URL of the raw files")
+    what_if.add_argument("--set", dest="overrides", action="append", required=True, metavar="KEY=VALUE")
     export.add_argument(
         "format", help="in-toto, slsa, croissant, openlineage, dataset-card, datasheet or eu-summary"
     )
@@ -145,6 +148,14 @@ def audit_sample(options: argparse.Namespace) -> int:
     return 1 if any(check.proved is False for check in checks) else 0
 
 
+def what_if(options: argparse.Namespace) -> int:
+    """Says what a changed recipe would keep, or why only a run can tell."""
+    from pipelines.auditing import what_if as asking
+
+    print(asking.describe(asking.what_if(options.ref, options.overrides), options.overrides))
+    return 0
+
+
 def export(options: argparse.Namespace) -> int:
     """Writes one export, to a file or to the terminal."""
     from corpus.storage import NewFile
@@ -195,6 +206,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "explain": explain,
     "balance": balance,
     "audit-sample": audit_sample,
+    "what-if": what_if,
     "export": export,
     "lint": lint,
     "sign": sign,
