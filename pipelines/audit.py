@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     verify.add_argument("--key", metavar="FILE", help="a public key that must have signed it")
     trace.add_argument("address", help="<shard>:<token>, for instance wikipedia-00000:1000")
     trace.add_argument("--data", help="the folder or URL of the raw files, to read the record itself")
-    explain.add_argument("document", help="its id, or its record as <file>:<number>")
+    explain.add_argument("document", help="doc:<id>, text:<its whole text>, url:<its URL>, or <file>:<record>")
     sample.add_argument("--seed", required=True, help="any text, named after the corpus was sealed")
     sample.add_argument("-n", dest="count", type=int, default=20, help="tokens to draw (default: 20)")
     sample.add_argument("--data", help="the folder or URL of the raw files")
@@ -126,7 +126,7 @@ def explain(options: argparse.Namespace) -> int:
     """Says what became of one document, and of those it lost to."""
     from pipelines.auditing import explaining
 
-    print(explaining.describe(explaining.explain(options.ref, options.document)))
+    print("\n\n".join(map(explaining.describe, explaining.explain_all(options.ref, options.document))))
     return 0
 
 
