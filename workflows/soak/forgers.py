@@ -2,7 +2,9 @@
 
 A forger who has the store may write its index, statement and history anew; who has only the corpus's own files
 leaves the history as it is. Who writes everything anew and breaks no law, the time of the last seal for instance,
-is found by a signature alone (`audit.py sign`). Each fault names the words that a verification must say of it, and the file.
+is found by a signature alone (`audit.py sign`).
+
+Each fault names the words that a verification must say of it, and the file.
 """
 
 from __future__ import annotations
