@@ -58,7 +58,7 @@ def render(folder: Path, template: str, values: Mapping[str, Any]) -> bytes:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(count=count, size=size, percent=percent)
+    environment.filters.update(count_of=count, size_of=size)
     style = (_HERE / "page.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     page = environment.get_template(template).render(values, style=Markup(style), style_digest=digest)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,25 +18,40 @@ _GAP = 7.0
 _LEFT, _RIGHT = 150.0, 190.0
 
 
+Node = tuple[int, str]
+"""A node is a column's number and a name: two columns may have one of the same name."""
+
+
 @dataclass(frozen=True)
 class Flow:
-    """So much went from a node of one column to a node of the next."""
+    """So much went from a node of a column to one of the next."""
 
+    column: int
     source: str
     target: str
     value: int
 
+    @property
+    def ends(self) -> tuple[Node, Node]:
+        """Where it comes from and where it goes."""
+        return (self.column, self.source), (self.column + 1, self.target)
+
 
 @dataclass
-class _Node:
-    """A node, and how much of its two sides is taken."""
+class _Box:
+    """Where a node stands, and how much of its two sides is taken."""
 
-    name: str
     value: int
+    x: float
     y: float
     height: float
     out: float = 0.0
     into: float = 0.0
+
+    @property
+    def bottom(self) -> float:
+        """Where the next may begin."""
+        return self.y + max(self.height, _LINE)
 
 
 def sankey(
@@ -44,74 +59,70 @@ def sankey(
     flows: Sequence[Flow],
     label: Label,
     says: str,
-    styles: Mapping[str, str] = {},
+    styles: Mapping[Node, str] = {},
 ) -> Markup:
     """Ribbons from column to column.
 
     Args:
-        columns: The names of each column's nodes from the top down; no name stands in two columns.
-        flows: Between neighbouring columns; what a node takes in and gives out need not be the same.
+        columns: The names of each column's nodes from the top down.
+        flows: What a node takes in and what it gives out need not be the same.
         label: A value in words.
         says: What a person who cannot see it is told.
         styles: Classes of nodes of later columns, which are grey without; the first column's are told by hue.
 
     Raises:
-        ValueError: A flow does not lead from one column to the next.
+        KeyError: A flow names a node that is in no column.
     """
-    place = {name: number for number, column in enumerate(columns) for name in column}
-    for flow in flows:
-        if place[flow.target] != place[flow.source] + 1:
-            raise ValueError(f"{flow.source} and {flow.target} are no neighbours")
-    values = _values(flows)
-    whole = max((sum(values[name] for name in column) for column in columns), default=0) or 1
-    nodes = {node.name: node for column in columns for node in _stack(column, values, _FLOW / whole)}
-    height = max((node.y + max(node.height, _LINE) for node in nodes.values()), default=0.0)
-    for column in columns:  # the shorter ones stand in the middle
-        bottom = max((nodes[name].y + max(nodes[name].height, _LINE) for name in column), default=0.0)
-        for name in column:
-            nodes[name].y += (height - bottom) / 2
+    nodes = [(number, name) for number, column in enumerate(columns) for name in column]
+    boxes = _boxes(columns, _values(flows))
+    style = {(0, name): f"c{number % COLOURS}" for number, name in enumerate(columns[0])} | dict(styles)
+    height = max((box.bottom for box in boxes.values()), default=0.0)
     drawing = Drawing(WIDTH, height + 8, says)
-    step = (WIDTH - _LEFT - _RIGHT - _NODE) / max(1, len(columns) - 1)
-    colour = {name: f"c{number % COLOURS}" for number, name in enumerate(columns[0])} | dict(styles)
-    x = {name: _LEFT + place[name] * step for name in nodes}
-    order = {name: (place[name], number) for column in columns for number, name in enumerate(column)}
-    for flow in sorted(flows, key=lambda flow: (order[flow.source], order[flow.target])):
-        _ribbon(drawing, flow, (nodes[flow.source], nodes[flow.target]), x, colour.get(flow.source, "c7"), label)
-    for name, node in nodes.items():
-        drawing.rectangle((x[name], node.y + 4, _NODE, node.height), f"node {colour.get(name, 'c7')}")
-        middle = node.y + max(node.height, _LINE) / 2 + 8 if node.height > _LINE else node.y + node.height / 2 + 8
-        words = f"{name} {label(node.value)}"
-        first = place[name] == 0
-        drawing.words(x[name] - 7 if first else x[name] + _NODE + 7, middle, words, "end" if first else "")
+    order = {node: number for number, node in enumerate(nodes)}
+    for flow in sorted(flows, key=lambda flow: [order[node] for node in flow.ends]):
+        _ribbon(drawing, flow, boxes, style.get(flow.ends[0], "c7"), label)
+    for node in nodes:
+        box, first = boxes[node], node[0] == 0
+        drawing.rectangle((box.x, box.y + 4, _NODE, box.height), f"node {style.get(node, 'c7')}")
+        middle = box.y + box.height / 2 + 8
+        beside = box.x - 7 if first else box.x + _NODE + 7
+        drawing.words(beside, middle, f"{node[1]} {label(box.value)}", "end" if first else "")
     return drawing.markup()
 
 
-def _values(flows: Sequence[Flow]) -> Mapping[str, int]:
+def _values(flows: Sequence[Flow]) -> Mapping[Node, int]:
     """What each node holds: the greater of what it takes in and gives out."""
-    into: defaultdict[str, int] = defaultdict(int)
-    out: defaultdict[str, int] = defaultdict(int)
+    into, out = Counter[Node](), Counter[Node]()
     for flow in flows:
-        out[flow.source] += flow.value
-        into[flow.target] += flow.value
-    return defaultdict(int, {name: max(into[name], out[name]) for name in into.keys() | out.keys()})
+        source, target = flow.ends
+        out[source] += flow.value
+        into[target] += flow.value
+    return into | out
 
 
-def _stack(column: Sequence[str], values: Mapping[str, int], scale: float) -> list[_Node]:
-    """A column's nodes, one below the other."""
-    stacked, y = [], 0.0
-    for name in column:
-        height = max(values[name] * scale, 1.0)
-        stacked.append(_Node(name, values[name], y, height))
-        y += max(height, _LINE) + _GAP
-    return stacked
+def _boxes(columns: Sequence[Sequence[str]], values: Mapping[Node, int]) -> dict[Node, _Box]:
+    """Each column's nodes one below the other, the shorter columns in the middle."""
+    totals = [sum(values.get((number, name), 0) for name in column) for number, column in enumerate(columns)]
+    scale = _FLOW / (max(totals, default=0) or 1)
+    step = (WIDTH - _LEFT - _RIGHT - _NODE) / max(1, len(columns) - 1)
+    boxes: dict[Node, _Box] = {}
+    bottoms = []
+    for number, column in enumerate(columns):
+        y = 0.0
+        for name in column:
+            value = values.get((number, name), 0)
+            box = boxes[number, name] = _Box(value, _LEFT + number * step, y, max(value * scale, 1.0))
+            y = box.bottom + _GAP
+        bottoms.append(y)
+    for (number, _), box in boxes.items():
+        box.y += (max(bottoms) - bottoms[number]) / 2
+    return boxes
 
 
-def _ribbon(
-    drawing: Drawing, flow: Flow, ends: tuple[_Node, _Node], x: Mapping[str, float], colour: str, label: Label
-) -> None:
+def _ribbon(drawing: Drawing, flow: Flow, boxes: Mapping[Node, _Box], style: str, label: Label) -> None:
     """A flow from its part of one node to its part of the other."""
-    source, target = ends
-    left, right = x[source.name] + _NODE, x[target.name]
+    source, target = (boxes[node] for node in flow.ends)
+    left, right = source.x + _NODE, target.x
     thick = source.height * flow.value / max(source.value, 1), target.height * flow.value / max(target.value, 1)
     top = source.y + 4 + source.out, target.y + 4 + target.into
     source.out, target.into = source.out + thick[0], target.into + thick[1]
@@ -119,4 +130,4 @@ def _ribbon(
     middle = (left + right) / 2
     steps: list[str | float] = ["M", left, top[0], "C", middle, top[0], middle, top[1], right, top[1]]
     steps += ["V", bottom[1], "C", middle, bottom[1], middle, bottom[0], left, bottom[0], "Z"]
-    drawing.path(steps, f"flow {colour}", f"{flow.source} to {flow.target}: {label(flow.value)}")
+    drawing.path(steps, f"flow {style}", f"{flow.source} to {flow.target}: {label(flow.value)}")

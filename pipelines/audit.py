@@ -6,6 +6,9 @@ python pipelines/audit.py explain build/refs/sample/1.0.0 pile/train/02.jsonl.zs
 python pipelines/audit.py balance build/refs/sample/1.0.0
 python pipelines/audit.py audit-sample build/refs/sample/1.0.0 --seed 7 -n 20 --data data/sample
 python pipelines/audit.py what-if build/refs/sample/1.0.0 --set text.filters.min_words=40
+python pipelines/audit.py report build/refs/sample/1.0.0 --out report.html
+python pipelines/audit.py diff build/refs/sample/1.0.0 build/refs/sample/1.1.0
+python pipelines/audit.py rebuild build/refs/sample/1.0.0 --data data/sample
 python pipelines/audit.py export build/refs/sample/1.0.0 croissant --out build/croissant.json
 python pipelines/audit.py lint build/refs/sample/1.0.0
 python pipelines/audit.py sign build/refs/sample/1.0.0 --key key.pem
@@ -18,11 +21,15 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 if __package__ in (None, ""):  # started as a script: the packages lie one folder up
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from corpus.errors import TokentrailError
+
+if TYPE_CHECKING:
+    from pipelines.auditing.difference import Difference
 
 _LARGE_BYTES = 1 << 30  # unpublished: our choice; less is hashed before anybody wonders
 
@@ -37,10 +44,14 @@ def parser() -> argparse.ArgumentParser:
     balance = commands.add_parser("balance", help="account for every record, byte and token")
     sample = commands.add_parser("audit-sample", help="prove tokens that your seed draws against the raw files")
     what_if = commands.add_parser("what-if", help="say what other thresholds would keep, without a run")
+    report = commands.add_parser("report", help="draw all that is known of it on one page")
+    diff = commands.add_parser("diff", help="say what differs between two corpora, and why")
+    rebuild = commands.add_parser("rebuild", help="build it again elsewhere and compare")
     export = commands.add_parser("export", help="write the corpus's papers in a format of others")
     lint = commands.add_parser("lint", help="list what its papers leave open")
     sign = commands.add_parser("sign", help="sign it with an ed25519 key")
-    for command in (verify, trace, explain, balance, sample, what_if, export, lint, sign):
+    asking = verify, trace, explain, balance, sample, what_if, report, diff, rebuild, export, lint, sign
+    for command in asking:
         command.add_argument("ref", help="a sealed corpus, for instance build/refs/sample/1.0.0")
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     depth = verify.add_mutually_exclusive_group()
@@ -55,6 +66,13 @@ def parser() -> argparse.ArgumentParser:
     sample.add_argument("-n", dest="count", type=int, default=20, help="tokens to draw (default: 20)")
     sample.add_argument("--data", help="the folder or URL of the raw files")
     what_if.add_argument("--set", dest="overrides", action="append", required=True, metavar="KEY=VALUE")
+    report.add_argument("--out", metavar="FILE", default="report.html", help="the page (default: report.html)")
+    report.add_argument("--data", default="", help="the raw files, to show what rules refused")
+    report.add_argument("--public", action="store_true", help="leave samples and URLs out")
+    diff.add_argument("other", help="the corpus to compare it with, perhaps of another store")
+    _rebuild_options(rebuild)
+    for command in (diff, rebuild):
+        command.add_argument("--json", action="store_true", help="print the comparison as JSON")
     export.add_argument(
         "format", help="in-toto, slsa, croissant, openlineage, dataset-card, datasheet or eu-summary"
     )
@@ -64,6 +82,22 @@ def parser() -> argparse.ArgumentParser:
     lint.add_argument("--strict", action="store_true", help="exit 1 where anything is open")
     sign.add_argument("--key", metavar="FILE", required=True, help="the private key, PEM")
     return top
+
+
+def _rebuild_options(rebuild: argparse.ArgumentParser) -> None:
+    rebuild.add_argument("--data", required=True, help="the folder or URL of the raw files")
+    rebuild.add_argument(
+        "--out", metavar="DIR", help="a new folder to build in, which is kept (default: a passing one)"
+    )
+    rebuild.add_argument("--runner", help="the engine (default: another one than it was built with, if installed)")
+    rebuild.add_argument("--workers", type=int, help="processes (default: one more than it was built with)")
+    rebuild.add_argument("--hash-seed", type=int, default=4242, metavar="S", help="PYTHONHASHSEED (default: 4242)")
+    rebuild.add_argument("--locale", default="C", metavar="L", help="LC_ALL (default: C)")
+    rebuild.add_argument("--zone", default="Asia/Kathmandu", metavar="TZ", help="TZ (default: Asia/Kathmandu)")
+    rebuild.add_argument(
+        "--vocabulary", metavar="FILE", help="OPT's gpt2-vocab.json, of a corpus that has its ids"
+    )
+    rebuild.add_argument("--keep", action="store_true", help="keep the passing folder")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -189,9 +223,56 @@ def what_if(options: argparse.Namespace) -> int:
     return 0
 
 
+def report(options: argparse.Namespace) -> int:
+    """Writes the page."""
+    from pipelines.reports.corpus_report import report as drawn
+
+    data = drawn(options.ref, options.data, options.public)
+    _write(options.out, data)
+    print(f"report: {len(data):,} bytes in {options.out}")
+    return 0
+
+
+def _write(path: str, data: bytes) -> None:
+    """Writes a file whole, or leaves the one that is there."""
+    from corpus.storage import NewFile
+
+    file = NewFile(path)
+    try:
+        file.write(data)
+        file.publish()
+    finally:
+        file.discard()
+
+
+def diff(options: argparse.Namespace) -> int:
+    """Compares two corpora; like diff(1), fails where they differ, explained or not."""
+    from pipelines.auditing.difference import difference
+
+    return _compared(difference(options.ref, options.other), options.json)
+
+
+def rebuild(options: argparse.Namespace) -> int:
+    """Builds a corpus again and compares; fails where rows differ."""
+    from pipelines.auditing.rebuilding import Materials, Variation, rebuilt
+
+    materials = Materials(options.data, options.vocabulary)
+    chosen = Variation(options.runner, options.workers, options.hash_seed, options.locale, options.zone)
+    with rebuilt(options.ref, materials, chosen, options.out, options.keep) as found:
+        return _compared(found, options.json)
+
+
+def _compared(found: Difference, as_json: bool) -> int:
+    import msgspec
+
+    from pipelines.auditing.difference_text import describe
+
+    print(msgspec.json.encode(found).decode() if as_json else describe(found))
+    return 0 if found.grade in "AB" else 1
+
+
 def export(options: argparse.Namespace) -> int:
     """Writes one export, to a file or to the terminal."""
-    from corpus.storage import NewFile
     from pipelines.exports.formats import export as exported
     from pipelines.exports.questions import Answers, load_answers
     from pipelines.exports.sealed import load_sealed_corpus
@@ -201,9 +282,7 @@ def export(options: argparse.Namespace) -> int:
     if not options.out:
         sys.stdout.buffer.write(data)
         return 0
-    file = NewFile(options.out)
-    file.write(data)
-    file.publish()
+    _write(options.out, data)
     print(f"{options.format}: {len(data):,} bytes in {options.out}")
     return 0
 
@@ -240,6 +319,9 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "balance": balance,
     "audit-sample": audit_sample,
     "what-if": what_if,
+    "report": report,
+    "diff": diff,
+    "rebuild": rebuild,
     "export": export,
     "lint": lint,
     "sign": sign,

@@ -43,8 +43,10 @@ def _reading_rules(recipe: Recipe, readers: Sequence[str]) -> dict[str, Any]:
 def _treatment_rules(recipe: Recipe, readers: Sequence[str]) -> dict[str, Any]:
     """What decides their documents beside: how the texts of their sources are treated, and the rules' versions."""
     texts = {source.name: source.text or recipe.text for source in _fed(recipe, readers)}
-    treated = {name: msgspec.to_builtins(text) for name, text in texts.items()}
-    return {"texts": treated} | treatment.describe(list(texts.values()))
+    said = treatment.describe(list(texts.values()))
+    if "blocks" in said:  # a source's, for the ledger's rows number the blocks of theirs
+        said["blocks"]["blocks"] = dict(zip(texts, said["blocks"]["blocks"], strict=True))
+    return {"texts": {name: msgspec.to_builtins(text) for name, text in texts.items()}} | said
 
 
 def _fed(recipe: Recipe, readers: Sequence[str]) -> list[Source]:

@@ -179,7 +179,7 @@ def compare(build: Build, read: Sequence[Sealed], blocks: Blocks, together: Seal
     parts = sets.urls("shingles.arrow")
     return build.stage(
         "evidence",
-        rules=rules | {"threshold_percent": chosen.threshold_percent},
+        rules=rules | {"threshold_percent": chosen.threshold_percent, "evidence": duplicates.EVIDENCE_VERSION},
         inputs=[*text, sets.digest],
         job=duplicates.VerifyJob(blocks, tuple(parts), chosen.ngram, chosen.threshold_percent),
         tasks=len(parts),

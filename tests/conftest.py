@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,9 +61,12 @@ def proxy(s3: str, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterato
 @pytest.fixture(scope="session")
 def gcs_endpoint() -> Iterator[str]:
     with FakeGCSServer() as server:
-        errors = server._process.stderr  # which it leaves open
+        said = server._process.stderr  # a line a request, which nobody reads: it would stop when the pipe is full
+        reader = threading.Thread(target=said.read)
+        reader.start()
         yield server.url
-        errors.close()
+    reader.join()
+    said.close()
 
 
 @pytest.fixture

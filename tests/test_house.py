@@ -82,3 +82,9 @@ def test_no_file_knows_a_machine() -> None:
     assert [
         f"{path}: {found.group()}" for path, text in texts.items() for found in MACHINE_PATH.finditer(text)
     ] == []
+
+
+def test_no_two_tests_bear_one_name() -> None:
+    """Folders of tests are no packages: pytest imports each file by its name alone."""
+    names = [path.name for path in FILES if path.parts[0] == "tests" and path.match("test_*.py")]
+    assert sorted({name for name in names if names.count(name) > 1}) == []

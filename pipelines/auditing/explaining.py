@@ -222,8 +222,9 @@ def _measured(recipe: Recipe, number: int, row: Columns) -> tuple[str, ...]:
 
 def _refusal(manifest: Manifest, row: Columns) -> str:
     """Which block refused it and in which words, by the lists in the rules of the stages that read."""
-    lists = next(stage.rules["blocks"]["blocks"] for stage in manifest.stages if "blocks" in stage.rules)
-    block = lists[int(row["source"][0])][int(row["block"][0])]
+    name = manifest.recipe.source[int(row["source"][0])].name
+    lists = [stage.rules["blocks"]["blocks"] for stage in manifest.stages if "blocks" in stage.rules]
+    block = next(blocks[name] for blocks in lists if name in blocks)[int(row["block"][0])]
     return f"{block['name']}, {block['reasons'][int(row['reason'][0])]}"
 
 

@@ -213,7 +213,7 @@ def read_raw(manifest: Manifest, data: str, path: str, numbers: Set[int]) -> dic
         SourceError: The file is not there, or cannot be read up to the last.
     """
     found: dict[int, bytes] = {}
-    for number, raw in _raw_records(manifest, data, path):
+    for number, raw in raw_records(manifest, data, path):
         if number in numbers:
             found[number] = raw
             if len(found) == len(numbers):
@@ -221,7 +221,12 @@ def read_raw(manifest: Manifest, data: str, path: str, numbers: Set[int]) -> dic
     return found
 
 
-def _raw_records(manifest: Manifest, data: str, path: str) -> Iterator[tuple[int, bytes]]:
+def raw_records(manifest: Manifest, data: str, path: str) -> Iterator[tuple[int, bytes]]:
+    """Every record of an input file with its number, read as the build read it.
+
+    Raises:
+        SourceError: The file is not there.
+    """
     entry, limit = input_of(manifest, path), manifest.recipe.max_record_bytes
     opened = untar if path.endswith(".tar") else decompress
     with storage.open_input(storage.join(data, path)) as file:

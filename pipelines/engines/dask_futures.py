@@ -19,6 +19,7 @@ from typing import Any, Self
 
 import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, Worker, get_worker
+from distributed.comm import CommClosedError
 
 from corpus.errors import EngineError
 from pipelines.fleet import check_fleet, versions
@@ -29,9 +30,10 @@ from pipelines.task import Tick, run_map, run_reduce, undone
 
 PATIENCE_SECONDS = 120.0  # unpublished: our choice; how long a build waits for a first worker, or another one
 CONNECT_SECONDS = 30.0  # distributed's own, comm.timeouts.connect: to find a scheduler, or to find it again
+_RESTART_SECONDS = 15.0  # unpublished: our choice; what a nanny is given to start a worker anew
 _LOOK_SECONDS = 2.0  # unpublished: our choice; how often it looks whether anybody is left
 # Of a cluster of our own. What is ours to decide of another one stands in the launch files.
-_CLUSTER = {
+CLUSTER = {
     "distributed.scheduler.allowed-failures": ATTEMPTS - 1,
     "distributed.scheduler.worker-saturation": 1.0,  # to a worker that is free: its death accuses one task
     "distributed.scheduler.worker-ttl": None,  # its nanny knows whether it lives; a busy one may well be silent
@@ -114,10 +116,12 @@ class DaskEngine:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            address = self._scheduler or stack.enter_context(_own_cluster(self._workers))
-            self._client = stack.enter_context(_connect(address))
-            self._client.subscribe_topic(self._name, lambda event: self._on_tick(*event[1]))
-            _check_cluster(self._client)
+            if self._scheduler is None:
+                self._cluster = stack.enter_context(_own_cluster(self._workers))
+            self._client = stack.enter_context(_connect(self._scheduler or self._cluster.scheduler_address))
+            with _in_our_words(self._client):
+                self._client.subscribe_topic(self._name, lambda event: self._on_tick(*event[1]))
+                _check_cluster(self._client)
             self._stack = stack.pop_all()
         return self
 
@@ -139,8 +143,9 @@ class DaskEngine:
             numbers = undone(stage, kind)
             while numbers:
                 # A death accuses all that a worker had been given: each of the accused runs once more, alone.
-                for number in self._run_all(stage, errand, numbers):
-                    self._run_all(stage, errand, [number])
+                with _in_our_words(self._client):
+                    for number in self._run_all(stage, errand, numbers):
+                        self._run_all(stage, errand, [number])
                 left = undone(stage, kind)
                 if len(left) == len(numbers):
                     raise EngineError(
@@ -202,6 +207,12 @@ class DaskEngine:
         waited = now - (self._missing_since or now)
         if self._client.status == "closed" or waited > PATIENCE_SECONDS:
             raise _nobody_left(self._client)
+        if self._scheduler is None and waited > _RESTART_SECONDS:
+            # A nanny starts no worker anew that died before the nanny had heard from it: others are started.
+            self._cluster.scale(0)
+            self._cluster.scale(self._workers)
+            _await_worker(self._client)
+            self._missing_since = None
         return bool(found)
 
 
@@ -238,12 +249,11 @@ def _check_cluster(client: Client) -> None:
     Raises:
         EngineError: So it is, or there is no worker.
     """
-    try:
-        client.wait_for_workers(1, timeout=PATIENCE_SECONDS)
-    except TimeoutError as error:
-        raise _nobody_left(client) from error
+    _await_worker(client)
     try:
         scheduler = client.run_on_scheduler(versions)
+    except CommClosedError:
+        raise
     except Exception as error:  # whatever its import of our code raises
         raise _not_ours(client.scheduler.address, error) from error
     check_fleet(versions(), {client.scheduler.address: scheduler})
@@ -256,11 +266,18 @@ def _check_cluster(client: Client) -> None:
         check_worker(address, facts, versions())
 
 
+def _await_worker(client: Client) -> None:
+    try:
+        client.wait_for_workers(1, timeout=PATIENCE_SECONDS)
+    except TimeoutError as error:
+        raise _nobody_left(client) from error
+
+
 @contextmanager
-def _own_cluster(workers: int) -> Iterator[str]:
-    """A cluster of processes on this machine, with one thread each and no dashboard; gives its address."""
+def _own_cluster(workers: int) -> Iterator[LocalCluster]:
+    """A cluster of processes on this machine, with one thread each and no dashboard."""
     with (
-        dask.config.set(_CLUSTER),
+        dask.config.set(CLUSTER),
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -268,10 +285,10 @@ def _own_cluster(workers: int) -> Iterator[str]:
             memory_limit=None,  # of its own data Dask holds none; the system judges what a task takes
             dashboard_address="127.0.0.1:0",  # of any builds on a machine, none minds the others' ports
             scheduler_kwargs={"dashboard": False},
-            silence_logs="ERROR",
+            silence_logs="CRITICAL",  # a death is ours to report
         ) as cluster,
     ):
-        yield cluster.scheduler_address
+        yield cluster
 
 
 @contextmanager
@@ -286,6 +303,19 @@ def _connect(address: str) -> Iterator[Client]:
         ) from error
     with client:
         yield client
+
+
+@contextmanager
+def _in_our_words(client: Client) -> Iterator[None]:
+    """What it means that a scheduler hangs up while it is asked: it died.
+
+    Raises:
+        EngineError: It did.
+    """
+    try:
+        yield
+    except CommClosedError as error:
+        raise _nobody_left(client) from error
 
 
 def _not_ours(address: str, error: BaseException) -> EngineError:

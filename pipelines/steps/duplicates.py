@@ -6,7 +6,8 @@ Here are the stages that touch texts or all documents; `candidates.py` and `lose
     signatures  those that do not go on -> by block       -> band keys of the documents that do
     candidates  band keys               -> by key         -> pairs that share a bucket
     shingles    pairs                   -> by block of b  -> pairs with the shingle set of b, the lower ranked
-    evidence    pairs with b's shingles -> by block of a  -> pairs measured, those at or above the threshold
+    evidence    pairs with b's shingles -> by block of a  -> pairs measured: those at or above the threshold, how
+                                                             many there are of each Jaccard, the nearest misses
     losers      all evidence            -> one task       -> who is dropped for whom
 
 Rank is the recipe's source order, then the smallest id: columns `source`, `doc_id`.
@@ -31,6 +32,7 @@ from corpus.table import Columns, gather, row_count, take
 from pipelines.external_sort import ExternalSort, distinct, gathered, sort_rows, starts_of
 from pipelines.stage import Output
 from pipelines.steps.blocks import Blocks, rows_by_block
+from pipelines.steps.least import Least
 
 RECORDS_PER_PARTITION = 250_000  # unpublished: our choice; about 20 MB of digest records
 _ADDRESS = ("block", "row")
@@ -42,6 +44,9 @@ _PAIRS_AT_ONCE = 1 << 17
 # Unpublished: our choice; shingle sets, and pairs, held at once: the more, the more rarely a block is read again.
 EVIDENCE_BYTES = 64 << 20
 PAIRS_BYTES = 16 << 20
+EVIDENCE_VERSION = 2  # 2: misses and counts by Jaccard beside the pairs
+EVIDENCE, MISSES = "evidence.arrow", "misses.arrow"
+COMPARED = "jaccard/"  # counts of pairs compared, by the floor of their Jaccard in percent: "jaccard/095"
 
 
 def partitions_for(records: int) -> int:
@@ -222,17 +227,38 @@ def evidence_map(job: VerifyJob, number: int, output: Output) -> None:
 
 def evidence_reduce(job: VerifyJob, group: int, blocks: Iterator[Columns], output: Output) -> None:
     """Measures every pair in integers and writes those at or above the threshold."""
+    misses = Least("a_doc_id", "b_doc_id")
     with ExternalSort(("a_block", "a_row", "b_block", "b_row")) as edges:
         nothing: list[Columns] = []  # what a group is left with that has no near-duplicates among its pairs
         for table in gather(blocks, EVIDENCE_BYTES):
             for found in _measured(job, group, table, output):
-                edges.add(found)
+                similar = duplicates.reaches(found["inter"], found["union"], job.threshold_percent)
+                edges.add(take(found, np.flatnonzero(similar)))
                 nothing = nothing or [take(found, np.zeros(0, np.int64))]
-        output.write_all("evidence.arrow", itertools.chain(nothing, edges.sorted()))
+                _count_misses(job, found, np.flatnonzero(~similar), misses, output)
+        output.write_all(EVIDENCE, itertools.chain(nothing, edges.sorted()))
+    if misses.rows:
+        output.write(MISSES, misses.rows)
+
+
+def _count_misses(job: VerifyJob, found: Columns, below: NDArray[np.int64], misses: Least, output: Output) -> None:
+    """Counts the pairs by Jaccard, and holds the nearest of those below the threshold."""
+    output.counts["pairs_below"] += len(below)
+    percents, counts = np.unique(100 * found["inter"].astype(np.int64) // found["union"], return_counts=True)
+    for percent, count in zip(percents.tolist(), counts.tolist(), strict=True):
+        output.counts[f"{COMPARED}{percent:03d}"] += count
+    if len(below):
+        near = take(found, below)
+        misses.add(near, -millionths_above(near["inter"], near["union"], job.threshold_percent))
+
+
+def millionths_above(inter: NDArray[Any], union: NDArray[Any], threshold_percent: int) -> NDArray[np.int64]:
+    """int64[n], how far each Jaccard is above a threshold, in millionths: integers, so that ties are ties."""
+    return inter.astype(np.int64) * 1_000_000 // union.astype(np.int64) - threshold_percent * 10_000
 
 
 def _measured(job: VerifyJob, group: int, table: Columns, output: Output) -> Iterator[Columns]:
-    """The pairs of some b's with their a's that are at or above the threshold, block by block of the a's."""
+    """The pairs of some b's with their a's, and what they share, block by block of the a's."""
     partners: Texts = table["a"]
     a = partners.data.view(_PARTNER)
     owner = np.repeat(np.arange(len(partners)), partners.lengths // _PARTNER.itemsize)
@@ -244,13 +270,10 @@ def _measured(job: VerifyJob, group: int, table: Columns, output: Output) -> Ite
             members = asking[first : first + _PAIRS_AT_ONCE]
             left_rows = which[first : first + _PAIRS_AT_ONCE].astype(np.int64)
             inter, union = count_shared(left, left_rows, right, owner[members])
-            similar = duplicates.reaches(inter, union, job.threshold_percent)
-            output.counts["pairs_below"] += int((~similar).sum())
-            found = members[similar]
-            columns: Columns = {f"a_{name}": a[name][found] for name in ("source", "block", "row")}
-            columns["a_doc_id"] = np.ascontiguousarray(a["doc_id"][found]).view(np.uint8).reshape(-1, 16)
-            columns |= {f"b_{name}": table[f"b_{name}"][owner[found]] for name in _IDENTITY}
-            yield columns | {"inter": inter[similar], "union": union[similar]}
+            columns: Columns = {f"a_{name}": a[name][members] for name in ("source", "block", "row")}
+            columns["a_doc_id"] = np.ascontiguousarray(a["doc_id"][members]).view(np.uint8).reshape(-1, 16)
+            columns |= {f"b_{name}": table[f"b_{name}"][owner[members]] for name in _IDENTITY}
+            yield columns | {"inter": inter, "union": union}
         output.tick(int(texts.offsets[-1]), len(asking))
 
 

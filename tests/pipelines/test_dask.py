@@ -212,8 +212,9 @@ def test_a_worker_that_joins_late_and_differs_is_refused(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("who", ["scheduler", "worker"])
 def test_a_process_without_our_code_is_refused(tmp_path: Path, who: str) -> None:
-    (tmp_path / "empty" / "pipelines").mkdir(parents=True)
-    (tmp_path / "empty" / "pipelines" / "__init__.py").touch()
+    # Where our code is installed it is found whatever the path: what stands before it says that it is not.
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "pipelines.py").write_text("raise ModuleNotFoundError(\"No module named 'pipelines'\")")
     nothing = (tmp_path / "empty",)
     with dask_cluster(tmp_path / "cluster", 0, nothing if who == "scheduler" else CODE) as mine:
         mine.add_worker(code=nothing if who == "worker" else CODE)

@@ -93,7 +93,7 @@ def test_a_holder_that_slept_through_its_death_stops(
     sleeper = start(store, 60)
     assert first_line(sleeper) == "held"
     sleeper.send_signal(signal.SIGSTOP)
-    with lease(store, rhythm=Rhythm(0.1, 0.5)):
+    with lease(store, rhythm=Rhythm(0.1, 3.0)):
         sleeper.send_signal(signal.SIGCONT)
         assert sleeper.stdout is not None
         said = sleeper.stdout.read()

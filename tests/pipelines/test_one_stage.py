@@ -51,7 +51,7 @@ def test_a_stage_that_only_lacks_its_seal_is_sealed_on_the_way(tiny: Tiny, tmp_p
     code, _, log = _run(tiny, store, "--stage", "documents")
     assert (code, [(each["stage"], each["event"]) for each in log]) == (
         0,
-        [("pin", "sealed"), ("documents", "sealed")],
+        [("pin", "resumed"), ("pin", "sealed"), ("documents", "sealed")],
     )
     assert seal.read_bytes() == before
 

@@ -43,6 +43,16 @@ def test_where_it_lies_does_not_matter(
     assert len(storage.list_files(f"{store}/history")) == 1
 
 
+def test_google_s_store_seals_the_same(tiny: Tiny, gcs: str) -> None:
+    fsspec.filesystem("gs").put(f"{tiny.data}/", f"{gcs}/data/", recursive=True)
+    line = ("--recipe", tiny.recipe, "--data", f"{gcs}/data", "--out", f"{gcs}/store", "--workers", "2")
+    built = command("build_corpus.py", *line)
+    assert built.returncode == 0, built.stderr
+    assert digest_of(built.stdout) == tiny.digest
+    verified = command("audit.py", "verify", f"{gcs}/store/refs/tiny/1.0.0")
+    assert verified.returncode == 0, verified.stderr
+
+
 def _but_size(printed: str) -> str:
     """Without the bytes of all files: the seal of `pin` holds stamps, and a bucket's are longer."""
     assert "FAILED" not in printed

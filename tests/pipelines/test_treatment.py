@@ -74,7 +74,7 @@ def test_the_ledger_of_a_build_can_be_read_by_its_manifest(tiny: Tiny, tmp_path:
     ref = tmp_path / "1/refs/tiny/1.0.0"
     assert command("audit.py", "verify", ref).returncode == 0
     manifest = load_manifest(*read_ref(str(ref)))
-    rules = manifest.stage("documents").rules
+    rules, chained = (manifest.stage(name).rules for name in ("documents", "chains"))
     assert set(rules["blocks"]) == {"version", "unicode", "blocks", "datatrove", "spacy"}
     folder = manifest.stage_folder(str(tmp_path / "1"), "verdicts")
     parts = [p.name for p in manifest.stage("verdicts").parts if p.name.endswith("ledger.parquet")]
@@ -83,11 +83,14 @@ def test_the_ledger_of_a_build_can_be_read_by_its_manifest(tiny: Tiny, tmp_path:
     assert ((rows["block"] >= 0) == (rows["drop"] == Drop.FOREIGN_RULE)).all()
     said: Counter[str] = Counter()
     for row in refused.tolist():
-        blocks = rules["blocks"]["blocks"][rows["source"][row]]
+        name = manifest.recipe.source[rows["source"][row]].name
+        blocks = (chained if name == "reddit" else rules)["blocks"]["blocks"][name]
         said[blocks[rows["block"][row]]["reasons"][rows["reason"][row]]] += 1
     assert said["gopher_short_doc"] > 10
-    (explained,) = explain(str(ref), rows["doc_id"][refused[0]].tobytes().hex())
-    assert explained.words.startswith("foreign rule: gopher-quality, gopher_")
+    for row in refused[[0, -1]]:  # of a file's own documents, and of Reddit's
+        (explained,) = explain(str(ref), rows["doc_id"][row].tobytes().hex())
+        assert explained.words.startswith("foreign rule: gopher-quality, gopher_")
+    assert len(set(rows["source"][refused[[0, -1]]].tolist())) == 2
     assert sum(
         balance.dropped["foreign rule"].documents
         for balance in manifest.sources

@@ -24,6 +24,7 @@ from pipelines import seal, stages
 from pipelines.build import Build
 from pipelines.driver import Driver
 from pipelines.engines.local import LocalEngine
+from pipelines.log_lines import LOGGER
 from pipelines.progress import Progress
 from pipelines.stage import Output, Stage
 from pipelines.stage_file import read_stage
@@ -215,8 +216,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_stage_of_a_build_is_ready_for_dataflow(
-    data: Path, tmp_path: Path, google_cloud: Google, capsys: pytest.CaptureFixture[str]
+    data: Path, tmp_path: Path, google_cloud: Google, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", LOGGER.name)
     recipe, store = load_recipe(str(ROOT / "workflows/recipes/sample.toml"), ()), str(tmp_path / "store")
     translator = Translator(google_cloud)
     driver = Driver(translator, Progress(io.StringIO()))
@@ -228,7 +230,7 @@ def test_every_stage_of_a_build_is_ready_for_dataflow(
     assert f"sha256:{seal.publish(store, manifest, driver.sealed, {})}" == GOLDEN
     assert len(translator.seen) == len(set(translator.seen)) == len(driver.sealed) >= 17
     watched = "job: https://console.cloud.google.com/dataflow/jobs/europe-west4/job-0?project=a-project"
-    assert watched in capsys.readouterr().err
+    assert watched in caplog.text
 
 
 def nothing(job: None, number: int, output: Output) -> None:

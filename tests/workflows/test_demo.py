@@ -14,12 +14,13 @@ import pytest
 from corpus.drops import Drop
 from corpus.manifest import load_manifest, read_ref
 from corpus.part import read_part
+from pipelines.steps.duplicates import COMPARED, EVIDENCE, MISSES
 
 ROOT = Path(__file__).resolve().parents[2]
 PROSE = ROOT / "data" / "prose"
 
 # What sample@1.0.0 is. A commit that moves it moves nothing else, and says why.
-GOLDEN = "sha256:56fa341b20df7915ebc22b602bce810b4c224101965d89d3fa3b60a1d069455e"
+GOLDEN = "sha256:bac6287df9ffbbeb1aacadff4d6be287a3594935caf0e8f2fda32572bd647b75"
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +64,37 @@ def test_planted_pairs_are_found_and_no_others_dropped(sample: tuple[Path, Path,
     assert found + missed >= 400
     assert missed <= 0.01 * (found + missed)
     assert wrong == 0
+
+
+def test_what_was_compared_is_counted_and_the_nearest_misses_are_kept(sample: tuple[Path, Path, str]) -> None:
+    """By Jaccard; the law is plain: pairs at or above the threshold are evidence, of the others some are named."""
+    store = sample[1]
+    manifest = load_manifest(*read_ref(str(store / "refs/sample/1.0.0")))
+    entry = manifest.stage("evidence")
+    percents = {int(name[-3:]): count for name, count in entry.counts.items() if name.startswith(COMPARED)}
+    threshold = manifest.recipe.duplicates.threshold_percent
+    folder = manifest.stage_folder(str(store), "evidence")
+    rows = {
+        ending: [
+            row for part in entry.parts if part.name.endswith(ending) for row in _pairs_of(f"{folder}/{part.name}")
+        ]
+        for ending in (EVIDENCE, MISSES)
+    }
+    above = sum(count for percent, count in percents.items() if percent >= threshold)
+    assert len(rows[EVIDENCE]) == above > 0
+    assert sum(percents.values()) - above == entry.counts["pairs_below"] > 0
+    assert all(100 * inter >= threshold * union for inter, union in rows[EVIDENCE])
+    assert rows[MISSES] and all(100 * inter < threshold * union for inter, union in rows[MISSES])
+    nearest = max(inter / union for inter, union in rows[MISSES])
+    assert int(100 * nearest) == max(percent for percent in percents if percent < threshold)
+
+
+def _pairs_of(url: str) -> list[tuple[int, int]]:
+    return [
+        pair
+        for rows in read_part(url)
+        for pair in zip(rows["inter"].tolist(), rows["union"].tolist(), strict=True)
+    ]
 
 
 def _verdicts(store: Path) -> dict[tuple[str, int], tuple[int, int, int]]:

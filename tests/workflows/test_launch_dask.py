@@ -163,20 +163,22 @@ def test_the_commands_of_the_manifests_build_a_corpus(tmp_path: Path) -> None:
     assert built.stdout.splitlines()[-1] == alone.stdout.splitlines()[-1]
 
 
-def test_dask_knows_what_it_is_told() -> None:
+def test_a_cluster_is_told_what_ours_is() -> None:
     """A key that Dask does not have would be ignored without a word."""
     import dask.config
     import distributed  # noqa: F401 (brings its defaults)
 
-    def keys(tree: object, place: str = "") -> Iterator[str]:
-        if isinstance(tree, dict):
-            for name, below in tree.items():
-                yield from keys(below, f"{place}.{name}" if place else name)
-        else:
-            yield place
+    from pipelines.engines.dask_futures import CLUSTER
 
-    told = list(keys(yaml.safe_load((DASK / "dask.yaml").read_text())))
-    assert len(told) == 4
+    def settings(tree: dict[str, Any], place: str = "") -> Iterator[tuple[str, object]]:
+        for name, below in tree.items():
+            if isinstance(below, dict):
+                yield from settings(below, f"{place}{name}.")
+            else:
+                yield f"{place}{name}", below
+
+    told = dict(settings(yaml.safe_load((DASK / "dask.yaml").read_text())))
+    assert told == CLUSTER
     missing = object()
     assert [key for key in told if dask.config.get(key, missing) is missing] == []
 

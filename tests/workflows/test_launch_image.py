@@ -14,6 +14,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCH = ROOT / "workflows" / "launch"
 DOCKERFILE = (LAUNCH / "Dockerfile").read_text()
+# Installed beside the interpreter that runs the tests, which need not stand on PATH.
+HADOLINT = Path(sys.executable).with_name("hadolint")
 RULES = "from pipelines.fleet import versions; print(versions()['rules'])"
 
 
@@ -24,7 +26,8 @@ def copied() -> Iterator[Path]:
 
 
 def lint(text: str) -> str:
-    done = subprocess.run(["hadolint", "--no-color", "-"], input=text, capture_output=True, text=True, timeout=60)
+    line = [HADOLINT, "--no-color", "-"]
+    done = subprocess.run(line, input=text, capture_output=True, text=True, timeout=60)
     return done.stdout
 
 

@@ -16,6 +16,7 @@ import hashlib
 import importlib.util
 import json
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -79,8 +80,8 @@ class Soak:
             attempt = self._start(engine, self._work / f"alone-{engine}")
             attempt.process.wait()
             self._seconds[engine] = time.monotonic() - attempt.started
-            digest = attempt.said.split()[-1]
-            if attempt.process.returncode or digest != (self._digest or digest):
+            digest = "" if attempt.process.returncode else attempt.sealed
+            if not digest or digest != (self._digest or digest):
                 raise RuntimeError(f"left alone, {engine} comes to:\n{attempt.said}")
             self._digest = digest
             print(f"left alone: {digest} in {self._seconds[engine]:.1f} s on {engine}", flush=True)
@@ -115,11 +116,12 @@ class Soak:
             code = attempt.process.wait()
             if code not in (0, -signal.SIGKILL):
                 stops += 1
-                if code != 2 or "Traceback" in attempt.said or stops > GIVING_UP:
+                said_why = re.search(r"^error: .*\n   at: .*\n   do: .*\n\Z", attempt.said, re.MULTILINE)
+                if code != 2 or not said_why or stops > GIVING_UP:
                     raise RuntimeError(f"a build on {engine} ended with {code}:\n{attempt.said}")
                 self.tally.stops += 1
-        if attempt.said.split()[-1] != self._digest:
-            self.tally.faults.append(f"{store.name}: sealed as {attempt.said.split()[-1]}")
+        if attempt.sealed != self._digest:
+            self.tally.faults.append(f"{store.name}: sealed as {attempt.sealed}; it said\n{attempt.said}")
 
     def _start(self, engine: str, store: Path) -> Attempt:
         """Starts a build, and then waits for those that the one before has left."""
@@ -157,6 +159,8 @@ class Soak:
     def _judge(self, store: Path) -> None:
         """Holds a sealed store against its own word."""
         (ref,) = (path for path in (store / "refs").rglob("*") if path.is_file())
+        if ref.read_text() != f"{self._digest}\n":
+            self.tally.faults.append(f"{store.name}: {ref.name} names {ref.read_text()}")
         verify = [sys.executable, str(ROOT / "pipelines" / "audit.py"), "verify", str(ref)]
         verified = subprocess.run(verify, capture_output=True, text=True)
         if verified.returncode:
@@ -197,6 +201,8 @@ def main() -> int:
         try:
             soak.leave_alone()
             soak.run()
+        except RuntimeError as error:  # what was killed before it is told all the same
+            soak.tally.faults.append(str(error))
         finally:
             soak.end()
             if cluster is not None:

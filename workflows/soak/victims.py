@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import sys
@@ -58,6 +59,12 @@ class Attempt:
         self.process.kill()
         self.process.wait()
         return family
+
+    @property
+    def sealed(self) -> str:
+        """The digest it says it sealed; engines may speak after it, on their way out."""
+        found = re.findall(r"^sealed \S+ (sha256:[0-9a-f]{64})$", self.said, re.MULTILINE)
+        return found[-1] if found else ""
 
     @property
     def said(self) -> str:

@@ -1,0 +1,1 @@
+"""What a sealed corpus looks like: pages for people, made of the store alone."""

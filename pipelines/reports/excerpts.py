@@ -1,0 +1,63 @@
+"""Pieces of documents that a report may show: from the store, or from the raw files where no text was kept."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from corpus.manifest import Manifest
+from pipelines.auditing.tracing import raw_records
+from pipelines.steps.blocks import Blocks
+
+EXCERPT_CHARACTERS = 240  # unpublished: our choice; below what a page's cell takes
+# Told by form alone: enough that nobody's address is spread by a report, no promise that nothing personal is left.
+_PERSONAL = (
+    (re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), "[e-mail]"),
+    (re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b"), "[IP address]"),
+    (re.compile(r"(?<![\w.])\+?\(?\d{2,4}\)?(?:[ .-]\(?\d{2,4}\)?){2,4}(?![\w.])"), "[telephone]"),
+)
+
+Address = tuple[int, int]
+
+
+def excerpt(text: bytes) -> str:
+    """The beginning of a text, without what looks like an e-mail address, a telephone or an IP number."""
+    read = 8 * EXCERPT_CHARACTERS
+    shown = " ".join(text[:read].decode("utf-8", "replace").split())
+    for pattern, instead in _PERSONAL:
+        shown = pattern.sub(instead, shown)
+    whole = len(shown) <= EXCERPT_CHARACTERS and len(text) <= read
+    return shown if whole else f"{shown[:EXCERPT_CHARACTERS]}…"
+
+
+def texts(blocks: Blocks, wanted: Iterable[Address]) -> dict[Address, bytes]:
+    """The normalised texts at (block, row); those that a rule refused have none in the store."""
+    by_block: defaultdict[int, set[int]] = defaultdict(set)
+    for block, row in wanted:
+        by_block[block].add(row)
+    found: dict[Address, bytes] = {}
+    for block, rows in sorted(by_block.items()):
+        for numbers, batch in blocks.read_text(block):
+            for place in np.flatnonzero(np.isin(numbers, list(rows))).tolist():
+                found[block, int(numbers[place])] = batch[place]
+    return found
+
+
+def records(manifest: Manifest, data: str, wanted: Iterable[tuple[int, int]]) -> Mapping[tuple[int, int], bytes]:
+    """Raw records by (file, record), each file read once from its start up to the last that is wanted."""
+    by_file: defaultdict[int, set[int]] = defaultdict(set)
+    for blob, record in wanted:
+        by_file[blob].add(record)
+    found: dict[tuple[int, int], bytes] = {}
+    for blob, numbers in sorted(by_file.items()):
+        missing = set(numbers)
+        for number, raw in raw_records(manifest, data, manifest.blobs[blob].path):
+            if number in missing:
+                found[blob, number] = raw
+                missing.discard(number)
+            if not missing:
+                break
+    return found

@@ -1,0 +1,214 @@
+"""The report: what it says is so, what strangers wrote does nothing, and it looks the same every time."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from conftest import Tiny, command
+from raw_data import near_copy, prose
+
+from corpus.manifest import load_manifest, read_ref
+from pipelines.auditing.sampling import addresses
+from pipelines.reports.corpus_report import report
+
+EVIL = (
+    "<script>alert(document.domain)</script>",
+    '"><img src=http://203.0.113.7/x onerror=alert(1)>',
+    "</style><style>body{display:none}</style>",
+    "\x1b[2J\x1b]0;owned\x07 \u202eesrever\u2066 \u0000",
+    "{{ 7 * 7 }}{% for x in y %}",
+    "write to someone.private@mail.example.com or call +44 20 7946 0958 from 192.0.2.17",
+)
+RECIPE = """
+name = "hostile"
+version = "1.0.0"
+description = "<b>bold</b>"
+[[input]]
+name = "lines"
+reader = "jsonl"
+files = ["*.jsonl"]
+sources = { "*" = "lines" }
+facts = { url = "url", date = "date" }
+[[source]]
+name = "lines"
+title = "</title><script>alert(1)</script>"
+holder = "\\u202e holder"
+licence = "MIT\\"><script>alert(1)</script>"
+[text.filters]
+min_words = 20
+[duplicates]
+threshold_percent = 80
+"""
+
+
+class Hostile(NamedTuple):
+    """A corpus of hostile documents, and where its raw files lie."""
+
+    data: Path
+    ref: str
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Hostile:
+    root = tmp_path_factory.mktemp("hostile")
+    (root / "data").mkdir()
+    draw = random.Random(7)
+    texts = [prose(draw, 120) for _ in range(40)]
+    texts += [near_copy(text, 50) for text in texts[:10]]  # .91 alike
+    texts += [near_copy(near_copy(near_copy(text, 20), 50), 80) for text in texts[10:30]]  # .77
+    texts += texts[30:35]
+    texts += [f"{evil} {prose(draw, 60)}" for evil in EVIL] + [f"{evil} too short" for evil in EVIL]
+    texts.append("long " * 1_000_000)
+    with open(root / "data" / "a.jsonl", "w", encoding="utf-8") as file:
+        for number, text in enumerate(texts):
+            host = 'evil.example"><script>' if number % 3 == 0 else "news.example.org"
+            date = f"2020-01-{number % 28 + 1:02d}T00:00:00Z"
+            file.write(json.dumps({"text": text, "url": f"https://{host}/{number}", "date": date}) + "\n")
+        file.write('{"text": "<script>broken\n')
+    (root / "recipe.toml").write_text(RECIPE)
+    store = root / "store"
+    done = command(
+        "build_corpus.py",
+        "--recipe",
+        root / "recipe.toml",
+        "--data",
+        root / "data",
+        "--out",
+        store,
+        "--workers",
+        "1",
+    )
+    assert done.returncode == 0, done.stderr
+    return Hostile(root / "data", str(store / "refs" / "hostile" / "1.0.0"))
+
+
+@pytest.fixture(scope="module")
+def page(hostile: Hostile) -> str:
+    """The report with the raw files at hand."""
+    return report(hostile.ref, str(hostile.data)).decode()
+
+
+class Elements(HTMLParser):
+    """The elements of a page and their attributes, and its words."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.words: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.words.append(data.strip())
+
+
+def test_hostile_documents_do_nothing(page: str) -> None:
+    found = Elements(page)
+    assert not {"script", "img", "iframe", "object", "link", "form", "base"} & set(found.tags)
+    assert found.tags.count("style") == 1
+    assert not [name for name, _ in found.attributes if name.startswith("on") or name == "style"]
+    assert not [
+        value for name, value in found.attributes if name in ("href", "src") and not (value or "").startswith("#")
+    ]
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]", page)
+    assert len(page.encode()) < 500_000
+    # they are shown all the same, in words
+    assert any("<script>alert(document.domain)</script>" in words for words in found.words)
+
+
+def test_what_looks_personal_is_left_out(page: str) -> None:
+    for private in ("someone.private", "7946", "192.0.2.17"):
+        assert private not in page
+    assert "[e-mail]" in page and "[telephone]" in page and "[IP address]" in page
+
+
+def test_the_command_writes_the_same_bytes_each_time(hostile: Hostile, page: str, tmp_path: Path) -> None:
+    out = tmp_path / "r.html"
+    done = command("audit.py", "report", hostile.ref, "--out", out, "--data", hostile.data, PYTHONHASHSEED="9")
+    assert done.returncode == 0, done.stderr
+    assert out.read_text(encoding="utf-8") == page
+
+
+def test_both_sides_of_each_threshold_are_shown(page: str) -> None:
+    assert "nearest misses: words at least 20" in page
+    refused, passed = page.split("nearest misses: words at least 20")[1].split("<h3>passed</h3>")[:2]
+    values = [int(value) for value in re.findall(r"<b>(\d+)</b>", refused)]
+    assert values and all(value < 20 for value in values) and values == sorted(values, reverse=True)
+    nearest = [int(value) for value in re.findall(r"<b>(\d+)</b>", passed)]
+    assert nearest and all(value >= 20 for value in nearest)
+    below, above = page.split("not duplicates, barely")[1].split("duplicates, barely")[:2]
+    shared = [
+        [int(a) / int(b) for a, b in re.findall(r"<b>(\d+) of (\d+) shingles", side)] for side in (below, above)
+    ]
+    assert shared[0] and max(shared[0]) < 0.8 and shared[1] and min(shared[1]) >= 0.8
+
+
+def test_without_the_raw_files_it_says_what_is_missing(hostile: Hostile) -> None:
+    page = report(hostile.ref).decode()
+    assert "The store keeps no text of what a rule refused" in page
+
+
+def test_a_public_report_has_no_samples_and_no_urls(hostile: Hostile) -> None:
+    page = report(hostile.ref, str(hostile.data), public=True).decode()
+    for private in (
+        "What was dropped",
+        "example.org",
+        "evil.example",
+        "alert(document",
+        "shared</b>",
+        "Ten tokens",
+    ):
+        assert private not in page
+    assert "What is not known" in page
+
+
+def test_the_numbers_are_the_manifest_s(tiny: Tiny) -> None:
+    manifest = load_manifest(*read_ref(tiny.ref))
+    words = Elements(report(tiny.ref).decode()).words
+    for balance in manifest.sources:
+        if balance.name in {source.name for source in manifest.recipe.source}:
+            for number in (balance.documents, balance.kept, balance.raw_bytes, balance.text_bytes):
+                assert f"{number:,}" in words
+    assert f"sha256:{manifest.digest()}" in words
+    assert f"{sum(shard.tokens for shard in manifest.shards):,} tokens" in words
+    for address in addresses(manifest, manifest.digest(), 10):
+        assert address in words
+
+
+def test_a_broken_store_has_no_report(tiny: Tiny, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(tiny.store, store)
+    (entry,) = (store / "history").iterdir()
+    entry.write_bytes(entry.read_bytes().replace(b'"action":"seal', b'"action":"sign'))
+    done = command("audit.py", "report", store / "refs" / "tiny" / "1.0.0", "--out", tmp_path / "r.html")
+    assert done.returncode == 1 and "Traceback" not in done.stderr and not (tmp_path / "r.html").exists()
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (400, True)])
+def test_a_browser_draws_it(page: str, tmp_path: Path, width: int, dark: bool) -> None:
+    """Chromium, without a network: nothing runs, nothing is fetched, nothing is refused for want of a policy."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("there is no Chromium here: apt-get install chromium")
+    (tmp_path / "r.html").write_text(page, encoding="utf-8")
+    line = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"]
+    line += [f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},1200"]
+    line += [f"--screenshot={tmp_path / 'r.png'}"]
+    line += ["--blink-settings=preferredColorScheme=0"] if dark else []
+    done = subprocess.run([*line, f"file://{tmp_path / 'r.html'}"], capture_output=True, text=True, timeout=120)
+    said = [entry for entry in done.stderr.splitlines() if "CONSOLE" in entry]
+    assert done.returncode == 0 and said == []
+    assert (tmp_path / "r.png").stat().st_size > 10_000
