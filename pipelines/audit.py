@@ -27,6 +27,7 @@ if __package__ in (None, ""):  # started as a script: the packages lie one folde
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from corpus.errors import TokentrailError
+from pipelines.audit_options import audit_parser
 
 if TYPE_CHECKING:
     from pipelines.auditing.difference import Difference
@@ -34,75 +35,9 @@ if TYPE_CHECKING:
 _LARGE_BYTES = 1 << 30  # unpublished: our choice; less is hashed before anybody wonders
 
 
-def parser() -> argparse.ArgumentParser:
-    """The commands and their options."""
-    top = argparse.ArgumentParser(prog="audit.py", description="Verifies a sealed corpus and traces its tokens.")
-    commands = top.add_subparsers(dest="command", required=True)
-    verify = commands.add_parser("verify", help="check every digest and every law")
-    trace = commands.add_parser("trace", help="follow a token to the record it came from")
-    explain = commands.add_parser("explain", help="say why a document is in the corpus or not")
-    balance = commands.add_parser("balance", help="account for every record, byte and token")
-    sample = commands.add_parser("audit-sample", help="prove tokens that your seed draws against the raw files")
-    what_if = commands.add_parser("what-if", help="say what other thresholds would keep, without a run")
-    report = commands.add_parser("report", help="draw all that is known of it on one page")
-    diff = commands.add_parser("diff", help="say what differs between two corpora, and why")
-    rebuild = commands.add_parser("rebuild", help="build it again elsewhere and compare")
-    export = commands.add_parser("export", help="write the corpus's papers in a format of others")
-    lint = commands.add_parser("lint", help="list what its papers leave open")
-    sign = commands.add_parser("sign", help="sign it with an ed25519 key")
-    asking = verify, trace, explain, balance, sample, what_if, report, diff, rebuild, export, lint, sign
-    for command in asking:
-        command.add_argument("ref", help="a sealed corpus, for instance build/refs/sample/1.0.0")
-        command.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    depth = verify.add_mutually_exclusive_group()
-    depth.add_argument("--deep", action="store_true", help="all bytes, tables and laws (the default)")
-    depth.add_argument("--sample", type=int, metavar="N", help="all small files and N others, and no tables")
-    verify.add_argument("--seed", default="", help="draws the files of --sample")
-    verify.add_argument("--key", metavar="FILE", help="a public key that must have signed it")
-    trace.add_argument("address", help="<shard>:<token>, for instance wikipedia-00000:1000")
-    trace.add_argument("--data", help="the folder or URL of the raw files, to read the record itself")
-    explain.add_argument("document", help="doc:<id>, text:<its whole text>, url:<its URL>, or <file>:<record>")
-    sample.add_argument("--seed", required=True, help="any text, named after the corpus was sealed")
-    sample.add_argument("-n", dest="count", type=int, default=20, help="tokens to draw (default: 20)")
-    sample.add_argument("--data", help="the folder or URL of the raw files")
-    what_if.add_argument("--set", dest="overrides", action="append", required=True, metavar="KEY=VALUE")
-    report.add_argument("--out", metavar="FILE", default="report.html", help="the page (default: report.html)")
-    report.add_argument("--data", default="", help="the raw files, to show what rules refused")
-    report.add_argument("--public", action="store_true", help="leave samples and URLs out")
-    diff.add_argument("other", help="the corpus to compare it with, perhaps of another store")
-    _rebuild_options(rebuild)
-    for command in (diff, rebuild):
-        command.add_argument("--json", action="store_true", help="print the comparison as JSON")
-    export.add_argument(
-        "format", help="in-toto, slsa, croissant, openlineage, dataset-card, datasheet or eu-summary"
-    )
-    export.add_argument("--out", metavar="FILE", help="where to write it (default: to the terminal)")
-    for command in (export, lint):
-        command.add_argument("--answers", metavar="FILE", help="a person's answers to what only a person knows")
-    lint.add_argument("--strict", action="store_true", help="exit 1 where anything is open")
-    sign.add_argument("--key", metavar="FILE", required=True, help="the private key, PEM")
-    return top
-
-
-def _rebuild_options(rebuild: argparse.ArgumentParser) -> None:
-    rebuild.add_argument("--data", required=True, help="the folder or URL of the raw files")
-    rebuild.add_argument(
-        "--out", metavar="DIR", help="a new folder to build in, which is kept (default: a passing one)"
-    )
-    rebuild.add_argument("--runner", help="the engine (default: another one than it was built with, if installed)")
-    rebuild.add_argument("--workers", type=int, help="processes (default: one more than it was built with)")
-    rebuild.add_argument("--hash-seed", type=int, default=4242, metavar="S", help="PYTHONHASHSEED (default: 4242)")
-    rebuild.add_argument("--locale", default="C", metavar="L", help="LC_ALL (default: C)")
-    rebuild.add_argument("--zone", default="Asia/Kathmandu", metavar="TZ", help="TZ (default: Asia/Kathmandu)")
-    rebuild.add_argument(
-        "--vocabulary", metavar="FILE", help="OPT's gpt2-vocab.json, of a corpus that has its ids"
-    )
-    rebuild.add_argument("--keep", action="store_true", help="keep the passing folder")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; gives the exit code: 0 it holds, 1 a check failed, 2 the user's mistake."""
-    options = parser().parse_args(argv)
+    options = audit_parser().parse_args(argv)
     try:
         return _COMMANDS[options.command](options)
     except TokentrailError as error:
@@ -132,9 +67,9 @@ def verify(options: argparse.Namespace) -> int:
     for failure in failures[:20]:
         print(failure, file=sys.stderr)
     if failures:
-        print(f"FAILED: {len(failures)} {'check' if len(failures) == 1 else 'checks'} of {ref}")
         if options.sample is None:
             print(f"grade {checks.grade(failures)}")
+        print(f"FAILED: {len(failures)} {'check' if len(failures) == 1 else 'checks'} of {ref}")
         return 1
     left = checks.strays(ref)
     if left:

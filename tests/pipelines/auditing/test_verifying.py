@@ -48,8 +48,8 @@ def test_a_flipped_bit_is_named(copy_of: Callable[[], Tiny], folder: str) -> Non
     assert found
     done = command("audit.py", "verify", tiny.ref)
     assert done.returncode == 1
-    assert done.stdout.splitlines()[-2].startswith("FAILED")
-    assert done.stdout.splitlines()[-1].startswith("grade ")
+    assert done.stdout.splitlines()[-2].startswith("grade ")
+    assert done.stdout.splitlines()[-1].startswith("FAILED")
 
 
 def test_a_ref_that_names_another_corpus_is_found(copy_of: Callable[[], Tiny]) -> None:
