@@ -15,8 +15,9 @@ from corpus.manifest import Manifest, load_manifest, read_ref
 from corpus.normalise import normalise
 from corpus.readers.formats import FORMATS
 from corpus.recipe import DUMPS
+from pipelines.auditing.raw_records import input_of, read_raw
 from pipelines.auditing.sampling import addresses
-from pipelines.auditing.tracing import Trace, find, input_of, prove, read_raw, records_by_file, shown
+from pipelines.auditing.tracing import Trace, find, prove, records_by_file, shown
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ The id of a document is a digest of its raw record: where the sources are at han
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,18 +19,14 @@ from corpus.language import NOT_ASKED
 from corpus.manifest import Manifest, load_manifest, read_ref
 from corpus.part import read_part
 from corpus.provenance import Placed, find_shard, locate
-from corpus.readers.container import decompress
-from corpus.readers.formats import FORMATS
 from corpus.readers.hacker_news import record_key
-from corpus.readers.parquet import read_parquet
 from corpus.readers.record import Lines
 from corpus.readers.reddit import base36, parse
-from corpus.readers.tar import untar
-from corpus.recipe import DUMPS, Input
+from corpus.recipe import DUMPS
 from corpus.shard import read_tokens
 from corpus.table import Columns, concat, take
+from pipelines.auditing.raw_records import input_of, read_raw
 from pipelines.steps.blocks import COMMENTS, ROWS, Blocks
-from pipelines.steps.reading import read_line_batches
 
 _VOCABULARY = "map-00000-vocabulary.arrow"
 
@@ -196,50 +192,6 @@ def _records(manifest: Manifest, blocks: Blocks, placed: Placed) -> list[RawReco
 def _post_name(kind: int, own: int) -> str:
     """As its site writes it: Reddit's ids have kinds, 1 and 3, Hacker News's none."""
     return f"t{kind}_{base36(own)}" if kind else str(own)
-
-
-def input_of(manifest: Manifest, path: str) -> Input:
-    """The input that a file belongs to."""
-    name = next(blob.input for blob in manifest.blobs if blob.path == path)
-    return next(entry for entry in manifest.recipe.input if entry.name == name)
-
-
-def read_raw(manifest: Manifest, data: str, path: str, numbers: Set[int]) -> dict[int, bytes]:
-    """Records of one file: a scan from its start up to the last, for a compressed stream has no other way in.
-
-    Records that the file does not have are not in the answer.
-
-    Raises:
-        SourceError: The file is not there, or cannot be read up to the last.
-    """
-    found: dict[int, bytes] = {}
-    for number, raw in raw_records(manifest, data, path):
-        if number in numbers:
-            found[number] = raw
-            if len(found) == len(numbers):
-                break
-    return found
-
-
-def raw_records(manifest: Manifest, data: str, path: str) -> Iterator[tuple[int, bytes]]:
-    """Every record of an input file with its number, read as the build read it.
-
-    Raises:
-        SourceError: The file is not there.
-    """
-    entry, limit = input_of(manifest, path), manifest.recipe.max_record_bytes
-    opened = untar if path.endswith(".tar") else decompress
-    with storage.open_input(storage.join(data, path)) as file:
-        if entry.reader in DUMPS or (entry.reader != "parquet" and FORMATS[entry.reader].is_lines):
-            for lines in read_line_batches(opened(file, path), limit):
-                yield from zip(lines.number.tolist(), lines.raw, strict=True)
-            return
-        if entry.reader == "parquet":
-            batches = read_parquet(file, path, entry.text_field, entry.label_field or None)
-        else:
-            batches = FORMATS[entry.reader].read(entry, opened(file, path), limit)
-        for records in batches:
-            yield from zip(records.number.tolist(), records.raw, strict=True)
 
 
 def _identity(source: str, manifest: Manifest, records: list[RawRecord]) -> str:
