@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from corpus.manifest import Manifest
-from pipelines.auditing.tracing import raw_records
+from pipelines.auditing.raw_records import read_raw
 from pipelines.steps.blocks import Blocks
 
 EXCERPT_CHARACTERS = 240  # unpublished: our choice; below what a page's cell takes
@@ -53,11 +53,6 @@ def records(manifest: Manifest, data: str, wanted: Iterable[tuple[int, int]]) ->
         by_file[blob].add(record)
     found: dict[tuple[int, int], bytes] = {}
     for blob, numbers in sorted(by_file.items()):
-        missing = set(numbers)
-        for number, raw in raw_records(manifest, data, manifest.blobs[blob].path):
-            if number in missing:
-                found[blob, number] = raw
-                missing.discard(number)
-            if not missing:
-                break
+        read = read_raw(manifest, data, manifest.blobs[blob].path, numbers)
+        found |= {(blob, number): raw for number, raw in read.items()}
     return found
