@@ -1,4 +1,4 @@
-"""Placement: which document each range of a shard's tokens is, and the way back from a token to its record.
+"""The ledger of a sealed corpus as one table, the placement of what it keeps, and the way from token to record.
 
 Columns of `<shard>.placement.parquet`, a row per document in the shard's order:
 
@@ -11,6 +11,10 @@ placement is five bytes a document at most, and joins to the ledger in any tool 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +22,100 @@ from numpy.typing import NDArray
 from corpus import storage
 from corpus.drops import Drop
 from corpus.errors import IntegrityError, SourceError
-from corpus.ledger import LEDGER_STAGE, ledger_part
+from corpus.ledger import LEDGER_STAGE, LEDGER_SUFFIX
 from corpus.manifest import Manifest, ShardEntry
-from corpus.part import read_row
+from corpus.part import read_part, read_row
 from corpus.shard import find_document
-from corpus.table import Columns
+from corpus.table import Columns, concat, row_count
 
 SHARDS_STAGE = "shards"
-_LEDGER = ("doc_id", "source", "blob", "record", "offset", "raw_bytes", "text_bytes", "drop")
+_ADDRESS = ("doc_id", "source", "blob", "record", "offset", "raw_bytes", "text_bytes", "drop")
+
+
+@dataclass(frozen=True, eq=False)
+class Ledger:
+    """The ledger of a sealed corpus: parts whose rows, one part after another, are one table.
+
+    Attributes:
+        urls: The parts, in order.
+        starts: int64[parts + 1], at which row of the whole each part begins, and how many rows there are.
+    """
+
+    urls: tuple[str, ...]
+    starts: NDArray[np.int64]
+
+    @classmethod
+    def sealed_in(cls, store: str, manifest: Manifest) -> Ledger:
+        """The ledger of a corpus."""
+        folder = manifest.stage_folder(store, LEDGER_STAGE)
+        parts = [part for part in manifest.stage(LEDGER_STAGE).parts if part.name.endswith(LEDGER_SUFFIX)]
+        starts = np.cumsum([0, *(part.rows for part in parts)], dtype=np.int64)
+        return cls(tuple(storage.join(folder, part.name) for part in parts), starts)
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return int(self.starts[-1])
+
+    def read(self, columns: Sequence[str] | None = None) -> Iterator[tuple[int, Columns]]:
+        """All rows in batches: (at which row of the whole a batch begins, its columns)."""
+        for url, first in zip(self.urls, self.starts.tolist(), strict=False):
+            for rows in read_part(url, columns):
+                yield first, rows
+                first += row_count(rows)
+
+    def find(self, doc_id: str) -> int | None:
+        """At which row of the whole a document stands: 32 hex digits; None where there is none of this id.
+
+        The first call reads every id and holds eight bytes of each: the next ones take a millisecond.
+        """
+        wanted = bytes.fromhex(doc_id)
+        for place in np.flatnonzero(self._prefixes == np.frombuffer(wanted[:8], np.uint64)[0]).tolist():
+            if self.row(*self.address(place), ["doc_id"])["doc_id"][0].tobytes() == wanted:
+                return int(place)
+        return None
+
+    @cached_property
+    def _prefixes(self) -> NDArray[np.uint64]:
+        prefixes = np.zeros(self.rows, np.uint64)
+        for first, rows in self.read(["doc_id"]):
+            prefixes[first : first + row_count(rows)] = np.ascontiguousarray(rows["doc_id"]).view(np.uint64)[:, 0]
+        return prefixes
+
+    def find_record(self, blob: int, record: int) -> int | None:
+        """At which row of the whole a record stands, of a chain its first comment; None where it has no row."""
+        for first, rows in self.read(("blob", "record")):
+            found = np.flatnonzero((rows["record"] == record) & (rows["blob"] == blob))
+            if len(found):
+                return first + int(found[0])
+        return None
+
+    def address(self, place: int) -> tuple[int, int]:
+        """The part that holds a row of the whole, and its row there."""
+        part = int(np.searchsorted(self.starts, place, "right")) - 1
+        return part, place - int(self.starts[part])
+
+    def row(self, part: int, row: int, columns: Sequence[str] | None = None) -> Columns:
+        """One row of a part, as a table of one.
+
+        Raises:
+            IndexError: There is none.
+        """
+        if not 0 <= part < len(self.urls):
+            raise IndexError(f"part {part} of {len(self.urls)}")
+        return read_row(self.urls[part], row, columns)
+
+    def places(self, placement: Columns) -> NDArray[np.int64]:
+        """int64[n], which rows of the whole a placement points to.
+
+        Raises:
+            IndexError: It points to a row that is not there.
+        """
+        part, row = placement["ledger"].astype(np.int64), placement["row"].astype(np.int64)
+        if (part >= len(self.urls)).any() or (row >= np.diff(self.starts)[part]).any():
+            raise IndexError("a placement points to no row of the ledger")
+        places: NDArray[np.int64] = self.starts[part] + row
+        return places
 
 
 class Placed(msgspec.Struct, frozen=True):
@@ -62,8 +152,12 @@ def placement_columns(ledger: NDArray[np.uint32], row: NDArray[np.uint32]) -> Co
     return {"ledger": ledger, "row": row}
 
 
-def placement_url(manifest: Manifest, store: str, shard: str) -> str:
-    """Where the placement of a shard lies."""
+def read_placement(manifest: Manifest, store: str, shard: str) -> Columns:
+    """The placement of a shard, whole: eight bytes a document."""
+    return concat(read_part(_placement_url(manifest, store, shard)))
+
+
+def _placement_url(manifest: Manifest, store: str, shard: str) -> str:
     return storage.join(manifest.stage_folder(store, SHARDS_STAGE), f"{shard}.placement.parquet")
 
 
@@ -95,10 +189,9 @@ def locate(manifest: Manifest, store: str, shard: ShardEntry, token: int) -> Pla
         storage.join(manifest.stage_folder(store, SHARDS_STAGE), shard.name), token
     )
     try:
-        at = read_row(placement_url(manifest, store, shard.name), number)
+        at = read_row(_placement_url(manifest, store, shard.name), number)
         ledger, row = int(at["ledger"][0]), int(at["row"][0])
-        url = storage.join(manifest.stage_folder(store, LEDGER_STAGE), ledger_part(ledger))
-        found = read_row(url, row, _LEDGER)
+        found = Ledger.sealed_in(store, manifest).row(ledger, row, _ADDRESS)
     except IndexError as error:
         raise _contradiction(shard, token) from error
     if found["drop"][0] != Drop.KEPT:
@@ -110,7 +203,7 @@ def locate(manifest: Manifest, store: str, shard: ShardEntry, token: int) -> Pla
         ledger,
         row,
         found["doc_id"][0].tobytes().hex(),
-        *(int(found[name][0]) for name in _LEDGER[1:-1]),
+        *(int(found[name][0]) for name in _ADDRESS[1:-1]),
     )
 
 

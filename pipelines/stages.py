@@ -210,13 +210,12 @@ def make_shards(build: Build, read: Sequence[Sealed], blocks: Blocks, ledger: Se
     recipe = build.recipe
     sources = tuple(source.name for source in recipe.source)
     kept = tuple(ledger.urls("kept.arrow"))
-    split_key, order_key = (order.derive_key(recipe.seed, purpose) for purpose in ("validation", "order"))
     ordering = {"seed": recipe.seed, "order": order.ORDER_VERSION}
     split = build.stage(
         "split",
         rules=ordering | msgspec.to_builtins(recipe.validation) | {"sources": list(sources)},
         inputs=[ledger.digest],
-        job=tokens.SplitJob(kept, sources, recipe.validation.bytes, recipe.validation.max_percent, split_key),
+        job=tokens.SplitJob(kept, sources, recipe.validation.bytes, recipe.validation.max_percent, recipe.seed),
         tasks=1,
         map=tokens.split_map,
     )
@@ -239,7 +238,7 @@ def make_shards(build: Build, read: Sequence[Sealed], blocks: Blocks, ledger: Se
         total_bytes=sum(count for key, count in ledger.counts.items() if key.endswith("/0/text_bytes")),
     )
     parts = tuple(encoded.urls("tokens.arrow"))
-    places = tokens.Ordering(split.urls("split.arrow")[0], split_key, order_key)
+    places = tokens.Ordering.seeded(split.urls("split.arrow")[0], recipe.seed)
     layout = build.stage(
         "layout",
         rules=ordering | {"shard_bytes": recipe.tokens.shard_bytes},

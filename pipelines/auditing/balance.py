@@ -19,6 +19,8 @@ from corpus.drops import Drop
 from corpus.ledger import FIRST_REFUSAL, tally
 from corpus.manifest import Manifest, load_manifest, read_ref
 from corpus.part import read_part
+from corpus.provenance import SHARDS_STAGE, Ledger, read_placement
+from corpus.shard import read_starts
 from corpus.table import Columns, concat
 from pipelines.steps.blocks import BLOCK_STAGES, COMMENTS, ROWS, Blocks
 
@@ -153,14 +155,16 @@ def _records(blocks: Blocks, group: int, with_posts: set[str]) -> NDArray[np.int
 
 def _placed(store: str, manifest: Manifest) -> Counter[str]:
     """Documents, text bytes and tokens of each source, by the placements of its shards."""
+    ledger, folder = Ledger.sealed_in(store, manifest), manifest.stage_folder(store, SHARDS_STAGE)
+    size = np.concatenate(
+        [np.zeros(0, np.int64), *(rows["text_bytes"] for _, rows in ledger.read(["text_bytes"]))]
+    )
     sums: Counter[str] = Counter()
-    folder = manifest.stage_folder(store, "shards")
     for shard in manifest.shards:
-        for columns in read_part(
-            storage.join(folder, f"{shard.name}.placement.parquet"), ["tokens", "text_bytes"]
-        ):
-            counts = len(columns["tokens"]), int(columns["text_bytes"].sum()), int(columns["tokens"].sum())
-            sums.update({f"{shard.source}/{field}": n for field, n in zip(_PLACED, counts, strict=True)})
+        places = ledger.places(read_placement(manifest, store, shard.name))
+        tokens = int(read_starts(storage.join(folder, shard.name))[-1])
+        counts = len(places), int(size[places].sum()), tokens
+        sums.update({f"{shard.source}/{field}": n for field, n in zip(_PLACED, counts, strict=True)})
     return sums
 
 

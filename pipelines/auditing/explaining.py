@@ -7,26 +7,23 @@ another. The rows are followed to the one that stayed.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from corpus import storage
 from corpus.drops import Drop
 from corpus.errors import IntegrityError, SourceError
 from corpus.ledger import FIRST_REFUSAL
 from corpus.manifest import Manifest, load_manifest, read_ref
-from corpus.part import read_part
+from corpus.provenance import Ledger
 from corpus.recipe import Recipe
-from corpus.table import Columns, row_count, take
+from corpus.table import Columns
 from pipelines.auditing.finding import find_text, find_url
 from pipelines.auditing.tracing import known_facts, shown
 from pipelines.steps.blocks import Blocks
 
 _SHOWN = 20
-_LEDGER = re.compile(r"reduce-(\d+)-ledger\.parquet")
 
 
 @dataclass(frozen=True)
@@ -70,8 +67,8 @@ def explain_all(ref: str, asked: str) -> list[list[Verdict]]:
         return [explain(ref, asked)]
     store, digest = read_ref(ref)
     manifest = load_manifest(store, digest)
-    find = find_text if kind == "text" else find_url
-    return [explain(ref, doc_id) for doc_id in find(store, manifest, wanted)]
+    find, ledger = find_text if kind == "text" else find_url, Ledger.sealed_in(store, manifest)
+    return [_explain(store, manifest, ledger, doc_id) for doc_id in find(store, manifest, wanted)]
 
 
 def explain(ref: str, document: str) -> list[Verdict]:
@@ -88,34 +85,34 @@ def explain(ref: str, document: str) -> list[Verdict]:
     """
     store, digest = read_ref(ref)
     manifest = load_manifest(store, digest)
-    document = document.removeprefix("doc:")
-    found = [_verdict(store, manifest, _asked(manifest, document), document)]
+    return _explain(store, manifest, Ledger.sealed_in(store, manifest), document.removeprefix("doc:"))
+
+
+def _explain(store: str, manifest: Manifest, ledger: Ledger, document: str) -> list[Verdict]:
+    found = [_verdict(store, manifest, ledger, _place(manifest, ledger, document))]
     while found[-1].winner:
         winner = found[-1].winner
         if winner in {verdict.doc_id for verdict in found}:
             raise IntegrityError(
                 "documents lost to each other", where=winner, remedy="run audit.py verify on this corpus"
             )
-        found.append(_verdict(store, manifest, _has_id(winner), winner))
+        found.append(_verdict(store, manifest, ledger, _place(manifest, ledger, winner)))
     if found[-1].drop == Drop.KEPT:
-        found[-1] = replace(found[-1], losers=tuple(_losers(store, manifest, found[-1].doc_id)))
+        found[-1] = replace(found[-1], losers=tuple(_losers(manifest, ledger, found[-1].doc_id)))
     return found
 
 
-def _losers(store: str, manifest: Manifest, winner: str) -> Iterator[str]:
+def _losers(manifest: Manifest, ledger: Ledger, winner: str) -> Iterator[str]:
     """Those that lost to a document, in the ledger's order."""
     wanted = np.frombuffer(bytes.fromhex(winner), np.uint8)
-    folder = manifest.stage_folder(store, "verdicts")
-    columns = ("doc_id", "blob", "record", "drop", "winner", "via", "inter", "union")
-    for part in manifest.stage("verdicts").parts:
-        for rows in read_part(storage.join(folder, part.name), columns) if _LEDGER.fullmatch(part.name) else ():
-            for row in np.flatnonzero((rows["winner"] == wanted).all(axis=1)).tolist():
-                one = take(rows, np.array([row]))
-                path, record = manifest.blobs[int(one["blob"][0])].path, int(one["record"][0])
-                drop, doc_id, via = Drop(one["drop"][0]), *(one[n][0].tobytes().hex() for n in ("doc_id", "via"))
-                jaccard = _jaccard(one) if drop == Drop.NEAR_DUPLICATE else ""
-                linked = f", by way of {via}" if via != winner else ""
-                yield f"{doc_id}, {path}:{record}, {drop.label}{jaccard}{linked}"
+    for first, rows in ledger.read(["winner"]):
+        for row in np.flatnonzero((rows["winner"] == wanted).all(axis=1)).tolist():
+            one = ledger.row(*ledger.address(first + row))
+            path, record = manifest.blobs[int(one["blob"][0])].path, int(one["record"][0])
+            drop, doc_id, via = Drop(one["drop"][0]), *(one[n][0].tobytes().hex() for n in ("doc_id", "via"))
+            jaccard = _jaccard(one) if drop == Drop.NEAR_DUPLICATE else ""
+            linked = f", by way of {via}" if via != winner else ""
+            yield f"{doc_id}, {path}:{record}, {drop.label}{jaccard}{linked}"
 
 
 def _jaccard(row: Columns) -> str:
@@ -124,57 +121,33 @@ def _jaccard(row: Columns) -> str:
     return f", Jaccard .{10000 * shared // union:04d}" if shared < union else ", Jaccard 1"
 
 
-Wanted = Callable[[Columns], NDArray[np.bool_]]
-
-
-def _asked(manifest: Manifest, document: str) -> Wanted:
+def _place(manifest: Manifest, ledger: Ledger, document: str) -> int:
+    """The row of a document, by its id or its record."""
     if re.fullmatch("[0-9a-f]{32}", document):
-        return _has_id(document)
-    path, _, number = document.rpartition(":")
-    blobs = [index for index, blob in enumerate(manifest.blobs) if blob.path == path]
-    if not blobs or not number.isdecimal():
+        place = ledger.find(document)
+    else:
+        path, _, number = document.rpartition(":")
+        blobs = [index for index, blob in enumerate(manifest.blobs) if blob.path == path]
+        if not blobs or not number.isdecimal():
+            raise SourceError(
+                "this is no document",
+                where=document,
+                remedy="write its id of 32 hex digits, or <file>:<record> with a file of the recipe",
+            )
+        place = ledger.find_record(blobs[0], int(number))
+    if place is None:
         raise SourceError(
-            "this is no document",
+            "the ledger has no such document",
             where=document,
-            remedy="write its id of 32 hex digits, or <file>:<record> with a file of the recipe",
+            remedy="look for its file and record in the ledger: what a recipe does not choose has no row",
         )
-    return lambda rows: (rows["blob"] == blobs[0]) & (rows["record"] == int(number))
+    return place
 
 
-def _has_id(doc_id: str) -> Wanted:
-    wanted = np.frombuffer(bytes.fromhex(doc_id), np.uint8)
-    return lambda rows: (rows["doc_id"] == wanted).all(axis=1)
-
-
-def _verdict(store: str, manifest: Manifest, wanted: Wanted, document: str) -> Verdict:
-    folder = manifest.stage_folder(store, "verdicts")
-    for part in manifest.stage("verdicts").parts:
-        ledger = _LEDGER.fullmatch(part.name)
-        first = 0
-        for rows in read_part(storage.join(folder, part.name)) if ledger else ():
-            found = np.flatnonzero(wanted(rows))
-            if ledger and len(found):
-                facts = _facts(store, manifest, int(ledger[1]), first + int(found[0]))
-                return _in_words(manifest, take(rows, found[:1]), facts)
-            first += row_count(rows)
-    raise SourceError(
-        "the ledger has no such document",
-        where=document,
-        remedy="look for its file and record in the ledger: what a recipe does not choose has no row",
-    )
-
-
-def _facts(store: str, manifest: Manifest, group: int, row: int) -> dict[str, str]:
-    """The facts of a group's n-th ledger row: its blocks' rows stand there one block after another."""
+def _verdict(store: str, manifest: Manifest, ledger: Ledger, place: int) -> Verdict:
+    part, row = ledger.address(place)
     blocks = Blocks.sealed_in(store, manifest)
-    for block in blocks.group(group):
-        count = row_count(blocks.read_rows(block, ["drop"]))
-        if row < count:
-            return known_facts(blocks, block, row)
-        row -= count
-    raise IntegrityError(
-        "ledger and blocks differ", where=f"group {group}", remedy="run audit.py verify on this corpus"
-    )
+    return _in_words(manifest, ledger.row(part, row), known_facts(blocks, *blocks.find_row(part, row)))
 
 
 def _in_words(manifest: Manifest, row: Columns, facts: dict[str, str]) -> Verdict:

@@ -13,12 +13,11 @@ import numpy as np
 
 from corpus import storage
 from corpus.document import Texts, document_id
-from corpus.drops import Drop
 from corpus.errors import IntegrityError, SourceError
 from corpus.language import NOT_ASKED
 from corpus.manifest import Manifest, load_manifest, read_ref
 from corpus.part import read_part
-from corpus.provenance import Placed, find_shard, locate
+from corpus.provenance import Ledger, Placed, find_shard, locate
 from corpus.readers.hacker_news import record_key
 from corpus.readers.record import Lines
 from corpus.readers.reddit import base36, parse
@@ -28,6 +27,7 @@ from corpus.table import Columns, concat, take
 from pipelines.auditing.raw_records import input_of, read_raw
 from pipelines.steps.blocks import COMMENTS, ROWS, Blocks
 
+_MEASURED = ("words", "letters_percent", "repeated_lines_percent", "repairs", "language_percent")
 _VOCABULARY = "map-00000-vocabulary.arrow"
 
 
@@ -104,23 +104,21 @@ def find(store: str, manifest: Manifest, address: str) -> Trace:
     shard = find_shard(manifest, name)
     placed = locate(manifest, store, shard, int(position))
     blocks = Blocks.sealed_in(store, manifest)
-    row = take(blocks.read_rows(placed.block), np.array([placed.row]))
-    if row["doc_id"][0].tobytes().hex() != placed.doc_id or row["drop"][0] != Drop.KEPT:
-        raise IntegrityError(
-            "placement and ledger disagree", where=address, remedy="run audit.py verify on this corpus"
-        )
-    source = manifest.recipe.source[int(row["source"][0])]
-    measured = ["words", "letters_percent", "repeated_lines_percent", "repairs"]
-    if row["language_percent"][0] != NOT_ASKED:
-        measured.append("language_percent")
+    at = blocks.find_row(placed.ledger, placed.row)
+    source = manifest.recipe.source[placed.source]
+    rules = {
+        name: int(value[0])
+        for name, value in Ledger.sealed_in(store, manifest).row(placed.ledger, placed.row, _MEASURED).items()
+        if value[0] != NOT_ASKED
+    }
     return Trace(
         placed=placed,
         token=_token(store, manifest, name, int(position), placed),
         source=(source.name, source.title, source.licence),
-        rules={name: int(row[name][0]) for name in measured},
-        text=_text(blocks, placed),
-        facts=known_facts(blocks, placed.block, placed.row),
-        records=_records(manifest, blocks, placed),
+        rules=rules,
+        text=_text(blocks, *at),
+        facts=known_facts(blocks, *at),
+        records=_records(manifest, blocks, placed, *at),
         proved=None,
     )
 
@@ -153,13 +151,15 @@ def _token(store: str, manifest: Manifest, name: str, position: int, placed: Pla
     return ids[-1], spelt[ids[-1]], sum(len(spelt[token]) for token in ids[:-1])
 
 
-def _text(blocks: Blocks, placed: Placed) -> bytes:
-    for rows, texts in blocks.read_text(placed.block):
-        found = np.flatnonzero(rows == placed.row)
+def _text(blocks: Blocks, block: int, row: int) -> bytes:
+    for rows, texts in blocks.read_text(block):
+        found = np.flatnonzero(rows == row)
         if len(found):
             return texts[int(found[0])]
     raise IntegrityError(
-        "the block has no text for this document", where=placed.doc_id, remedy="run audit.py verify on this corpus"
+        "the block has no text for a document that is kept",
+        where=f"{blocks.text[block]}, row {row}",
+        remedy="run audit.py verify on this corpus",
     )
 
 
@@ -173,13 +173,13 @@ def known_facts(blocks: Blocks, block: int, row: int) -> dict[str, str]:
     return {name: value for name, value in named.items() if value}
 
 
-def _records(manifest: Manifest, blocks: Blocks, placed: Placed) -> list[RawRecord]:
+def _records(manifest: Manifest, blocks: Blocks, placed: Placed, block: int, row: int) -> list[RawRecord]:
     """The record of a document, or the posts of a thread or story."""
     blob = manifest.blobs[placed.blob]
     if input_of(manifest, blob.path).reader not in DUMPS:
         return [RawRecord(blob.path, placed.record, placed.offset, placed.raw_bytes, "", None)]
-    comments = concat(read_part(blocks.rows[placed.block].removesuffix(ROWS) + COMMENTS))
-    mine: Columns = take(comments, comments["row"] == placed.row)
+    comments = concat(read_part(blocks.rows[block].removesuffix(ROWS) + COMMENTS))
+    mine: Columns = take(comments, comments["row"] == row)
     columns = zip(
         *(mine[n].tolist() for n in ("blob", "record", "offset", "raw_bytes", "kind", "id")), strict=True
     )

@@ -10,20 +10,21 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from numpy.typing import NDArray
 
 from corpus import storage
 from corpus.attestation import FileEntry, load_index
 from corpus.drops import Drop
 from corpus.errors import IntegrityError, SourceError, TokentrailError
-from corpus.ledger import balances, check_input, check_source, tally
+from corpus.ledger import TALLIED, balances, check_input, check_source, tally
 from corpus.manifest import Manifest, load_manifest, read_history, read_ref, split_ref
-from corpus.part import blob_digest, logical_digest, read_part
-from corpus.shard import ShardFacts, read_starts, verify_shard
+from corpus.part import blob_digest, logical_digest
+from corpus.provenance import Ledger, read_placement
+from corpus.shard import ShardFacts, verify_shard
+from corpus.table import row_count
 from pipelines.garbage import find_garbage
 from pipelines.progress import megabytes
 from pipelines.seal import check_placed
@@ -164,19 +165,11 @@ def _check_parts(store: str, manifest: Manifest) -> str:
     return f"{count:,} tables hold the rows that the manifest seals"
 
 
-def _ledger_parts(store: str, manifest: Manifest) -> Iterator[str]:
-    folder = manifest.stage_folder(store, "verdicts")
-    for part in manifest.stage("verdicts").parts:
-        if part.name.endswith("ledger.parquet"):
-            yield storage.join(folder, part.name)
-
-
 def _check_ledger(store: str, manifest: Manifest) -> str:
     """The ledger's sums are the manifest's, and obey the law, per source and per input."""
     counts: Counter[str] = Counter()
-    for url in _ledger_parts(store, manifest):
-        for rows in read_part(url):
-            counts.update(tally(rows))
+    for _, rows in Ledger.sealed_in(store, manifest).read(TALLIED):
+        counts.update(tally(rows))
     recipe = manifest.recipe
     names = [s.name for s in recipe.source] + [f"{entry.name} (unreadable)" for entry in recipe.input]
     found = {balance.name: balance for balance in balances(counts, names)}
@@ -217,33 +210,29 @@ def _check_shards(store: str, manifest: Manifest) -> str:
 
 
 def _check_placement(store: str, manifest: Manifest) -> str:
-    """Every kept document is placed once, where its shard's index says, and nothing else is."""
-    folder = manifest.stage_folder(store, "shards")
-    placed = [np.zeros((0, 16), np.uint8)]
+    """Every kept document is placed once, in a shard of its source, and nothing else is."""
+    ledger = Ledger.sealed_in(store, manifest)
+    kept, placed = np.zeros(ledger.rows, np.bool_), np.zeros(ledger.rows, np.bool_)
+    source = np.zeros(ledger.rows, np.uint16)
+    for first, rows in ledger.read(("source", "drop")):
+        here = slice(first, first + row_count(rows))
+        kept[here], source[here] = rows["drop"] == Drop.KEPT, rows["source"]
+    names = [source.name for source in manifest.recipe.source]
     for shard in manifest.shards:
-        starts = read_starts(storage.join(folder, shard.name))
-        url = storage.join(folder, f"{shard.name}.placement.parquet")
-        row = 0
-        for columns in read_part(url):
-            stop = row + len(columns["tokens"])
-            if (columns["first_token"] != starts[row:stop]).any():
-                raise _wrong("the placement and the shard's index differ", url)
-            if (columns["tokens"] != np.diff(starts[row : stop + 1])).any():
-                raise _wrong("the placement and the shard's index differ", url)
-            placed.append(columns["doc_id"])
-            row = stop
-        if row != len(starts) - 1:
-            raise _wrong(f"{row:,} documents are placed, the shard holds {len(starts) - 1:,}", url)
-    kept = [np.zeros((0, 16), np.uint8)]
-    for url in _ledger_parts(store, manifest):
-        kept += [rows["doc_id"][rows["drop"] == Drop.KEPT] for rows in read_part(url)]
-    if not np.array_equal(_sorted(placed), _sorted(kept)):
+        try:
+            places = ledger.places(read_placement(manifest, store, shard.name))
+        except IndexError as error:
+            raise _wrong(str(error), shard.name) from error
+        if len(places) != shard.documents:
+            raise _wrong(f"{len(places):,} documents are placed, the shard holds {shard.documents:,}", shard.name)
+        if placed[places].any() or len(np.unique(places)) != len(places):
+            raise _wrong("a document stands in the shards twice", shard.name)
+        if (source[places] != names.index(shard.source)).any():
+            raise _wrong("a document stands in a shard of another source", shard.name)
+        placed[places] = True
+    if not np.array_equal(placed, kept):
         raise _wrong("the documents that the ledger keeps are not those in the shards", "ledger and placement")
-    return f"{sum(map(len, placed)):,} kept documents stand in the shards, each once"
-
-
-def _sorted(ids: Sequence[NDArray[np.uint8]]) -> NDArray[np.bytes_]:
-    return np.sort(np.ascontiguousarray(np.concatenate(ids)).view("S16").ravel())
+    return f"{int(placed.sum()):,} kept documents stand in the shards, each once"
 
 
 def strays(ref: str) -> list[str]:

@@ -36,7 +36,9 @@ from corpus.errors import IntegrityError
 from corpus.filters import refusal
 from corpus.manifest import Manifest, load_manifest, read_ref
 from corpus.part import read_part
+from corpus.provenance import SHARDS_STAGE, Ledger, read_placement
 from corpus.recipe import Recipe, with_overrides
+from corpus.shard import read_starts
 from corpus.table import Columns, concat
 from pipelines.auditing.answerable import needs_a_run
 from pipelines.steps.blocks import Blocks
@@ -100,7 +102,7 @@ def what_if(ref: str, overrides: Sequence[str]) -> WhatIf:
     reasons = tuple(needs_a_run(manifest.recipe, changed))
     if reasons:
         return WhatIf(reasons, ())
-    rows = _ledger(store, manifest)
+    rows = concat(rows for _, rows in Ledger.sealed_in(store, manifest).read(_LEDGER))
     passed = np.isin(rows["drop"], _BEFORE)
     if not np.array_equal(_passes(rows, manifest.recipe), passed):
         raise IntegrityError(
@@ -134,12 +136,6 @@ def _three(values: Iterator[int]) -> tuple[int, int, int]:
     return next(values), next(values), next(values)
 
 
-def _ledger(store: str, manifest: Manifest) -> Columns:
-    folder = manifest.stage_folder(store, "verdicts")
-    names = [part.name for part in manifest.stage("verdicts").parts if part.name.endswith("ledger.parquet")]
-    return concat(rows for name in names for rows in read_part(storage.join(folder, name), _LEDGER))
-
-
 def _passes(rows: Columns, recipe: Recipe) -> NDArray[np.bool_]:
     """bool[n], whether no rule of a recipe refuses a row's text; what no threshold refused stays so."""
     fixed = (rows["drop"] > Drop.KEPT) & (rows["drop"] < Drop.EMPTY)
@@ -159,13 +155,10 @@ def _tokens(store: str, manifest: Manifest, rows: Columns) -> tuple[NDArray[np.i
     folder = manifest.stage_folder(store, "vocabulary")
     longest = max(int(t["token"].lengths.max()) for t in read_part(f"{folder}/map-00000-vocabulary.arrow"))
     least, most = -(-rows["text_bytes"] // longest) + 1, rows["text_bytes"] + 1
-    first = _first_rows(Blocks.sealed_in(store, manifest))
-    folder = manifest.stage_folder(store, "shards")
+    ledger, folder = Ledger.sealed_in(store, manifest), manifest.stage_folder(store, SHARDS_STAGE)
     for shard in manifest.shards:
-        url = storage.join(folder, f"{shard.name}.placement.parquet")
-        for placed in read_part(url, ["block", "row", "tokens"]):
-            at = first[placed["block"]] + placed["row"]
-            least[at] = most[at] = placed["tokens"]
+        at = ledger.places(read_placement(manifest, store, shard.name))
+        least[at] = most[at] = np.diff(read_starts(storage.join(folder, shard.name)))
     return least, most
 
 

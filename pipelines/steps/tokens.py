@@ -28,6 +28,7 @@ from pipelines.stage import Output
 from pipelines.steps.blocks import Blocks
 
 SPLITS = ("train", "valid")
+_VALIDATION = "validation"  # what the key that chooses it is derived for
 _ID_BYTES = 2
 _CARRIED = ("doc_id", "source", "text_bytes", "ledger", "ledger_row")
 # Unpublished: our choice; a shard of more is sorted on disk, so that no worker's peak grows with its shards.
@@ -43,7 +44,12 @@ class SplitJob:
     sources: tuple[str, ...]
     quota: int
     max_percent: int
-    key: int
+    seed: int
+
+    @property
+    def key(self) -> int:
+        """Orders the documents of a source for the choice of validation."""
+        return order.derive_key(self.seed, _VALIDATION)
 
 
 def split_map(job: SplitJob, number: int, output: Output) -> None:
@@ -157,6 +163,11 @@ class Ordering:
     split: str
     split_key: int
     order_key: int
+
+    @classmethod
+    def seeded(cls, split: str, seed: int) -> Ordering:
+        """The ordering of a recipe's seed."""
+        return cls(split, order.derive_key(seed, _VALIDATION), order.derive_key(seed, "order"))
 
     def apply(self, batches: Iterator[Columns]) -> Iterator[Columns]:
         """Documents with their split and their order key beside them."""

@@ -25,6 +25,7 @@ from corpus.document import Texts
 from corpus.drops import Drop
 from corpus.manifest import PartEntry, StageEntry, load_manifest
 from corpus.part import PartWriter, blob_digest, logical_digest, read_part
+from corpus.shard import Shard
 from corpus.table import concat
 from pipelines.auditing import document_changes
 from pipelines.auditing.changes import Change, changes
@@ -78,12 +79,14 @@ def kept(ref: str) -> dict[bytes, tuple[Any, ...]]:
     keys = {stage["name"]: stage["key"] for stage in manifest["stages"]}
     tokens = {}
     for path in (Path(store) / "stages/shards" / keys["shards"] / "parts").glob("*.placement.parquet"):
-        for row in pq.read_table(path).to_pylist():
-            tokens[row["doc_id"]] = row["tokens"]
+        starts = Shard.open(str(path).removesuffix(".placement.parquet")).starts
+        for row, length in zip(pq.read_table(path).to_pylist(), np.diff(starts).tolist(), strict=True):
+            tokens[row["ledger"], row["row"]] = length
     found = {}
-    for path in (Path(store) / "stages/verdicts" / keys["verdicts"] / "parts").glob("*-ledger.parquet"):
-        for row in pq.read_table(path).to_pylist():
-            found[row["doc_id"]] = (Drop(row["drop"]).label, row["source"], tokens.get(row["doc_id"], 0))
+    parts = sorted((Path(store) / "stages/verdicts" / keys["verdicts"] / "parts").glob("*-ledger.parquet"))
+    for part, path in enumerate(parts):
+        for number, row in enumerate(pq.read_table(path).to_pylist()):
+            found[row["doc_id"]] = (Drop(row["drop"]).label, row["source"], tokens.get((part, number), 0))
     return found
 
 
