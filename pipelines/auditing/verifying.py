@@ -2,7 +2,7 @@
 
 The ref names the manifest, the manifest's name is its digest; the history vouches for the statement, the statement
 for the integrity index, the index for every file. Then the parts are read back: their logical digests are those of
-the manifest, and ledger, placement and shards account for each other.
+the manifest, its recipe gives the keys of its stages, and ledger, placement and shards account for each other.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from corpus.part import blob_digest, logical_digest
 from corpus.provenance import Ledger, read_placement
 from corpus.shard import ShardFacts, verify_shard
 from corpus.table import row_count
+from pipelines.auditing.derivation import check_derivation
 from pipelines.garbage import find_garbage
 from pipelines.progress import megabytes
 from pipelines.seal import check_placed
@@ -33,6 +34,7 @@ from pipelines.stage import load_sealed
 _RESTORE = "restore this file from a copy of the store, or remove it and build the corpus again"
 SMALL_BYTES = 1 << 20  # unpublished: our choice; what is smaller is hashed in less time than it takes to draw it
 Say = Callable[[str], None]
+Check = Callable[[str, Manifest], str]
 Watch = Callable[[int, int], None]
 
 
@@ -44,29 +46,34 @@ def verify(ref: str, say: Say, watch: Watch | None = None) -> list[TokentrailErr
         say: Takes a line for each thing that holds.
         watch: Takes the bytes hashed so far, and those of all files.
     """
-    failures: list[TokentrailError] = []
     try:
         store, manifest, files = _chain_of_trust(ref)
     except TokentrailError as error:
         return [error]
     say(f"ref, manifest, history, statement and index vouch for each other: sha256:{manifest.digest()}")
     broken = _check_files(store, files, watch)
-    failures += broken
     if not broken:
         size = sum(file.size for file in files)
         say(f"{len(files):,} files of {megabytes(size)} have the bytes they were sealed with")
-    for check in (_check_parts, _check_ledger, _check_shards, _check_placement):
+    checks = _check_parts, check_derivation, _check_ledger, _check_shards, _check_placement
+    return broken + _hold(checks, store, manifest, say)
+
+
+def _hold(checks: Sequence[Check], store: str, manifest: Manifest, say: Say) -> list[TokentrailError]:
+    """Runs checks, each whatever the others find."""
+    failures: list[TokentrailError] = []
+    for check in checks:
         try:
             say(check(store, manifest))
         except TokentrailError as error:
             failures.append(error)
         except Exception as error:
-            failures.append(_wrong(f"a part cannot be read: {type(error).__name__}: {error}", f"{check.__name__}"))
+            failures.append(_wrong(f"a part cannot be read: {type(error).__name__}: {error}", check.__name__))
     return failures
 
 
 def verify_sample(ref: str, count: int, seed: str, say: Say, watch: Watch | None = None) -> list[TokentrailError]:
-    """Checks the chain of trust, the bytes of all small files and of some others; reads no table.
+    """Checks the chain of trust, the keys of stages, the bytes of all small files and of some others.
 
     Args:
         ref: For instance build/refs/sample/1.0.0.
@@ -76,7 +83,7 @@ def verify_sample(ref: str, count: int, seed: str, say: Say, watch: Watch | None
         watch: Takes the bytes hashed so far, and those of all files to hash.
     """
     try:
-        store, _, files = _chain_of_trust(ref)
+        store, manifest, files = _chain_of_trust(ref)
     except TokentrailError as error:
         return [error]
     say("ref, manifest, history, statement and index vouch for each other")
@@ -87,7 +94,7 @@ def verify_sample(ref: str, count: int, seed: str, say: Say, watch: Watch | None
     if not broken:
         size, whole = (megabytes(sum(file.size for file in some)) for some in (chosen, files))
         say(f"{len(chosen):,} of {len(files):,} files, {size} of {whole}, have the bytes they were sealed with")
-    return broken
+    return broken + _hold([check_derivation], store, manifest, say)
 
 
 def grade(failures: Sequence[TokentrailError]) -> str:

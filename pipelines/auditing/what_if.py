@@ -42,6 +42,7 @@ from corpus.shard import read_starts
 from corpus.table import Columns, concat
 from pipelines.auditing.answerable import needs_a_run
 from pipelines.steps.blocks import Blocks
+from pipelines.steps.duplicates import EVIDENCE
 
 FIGURES = ("documents", "bytes", "tokens")
 _LEDGER = (
@@ -271,7 +272,7 @@ def _measured(store: str, manifest: Manifest) -> list[tuple[NDArray[np.int64], N
     found = []
     for part in manifest.stage("evidence").parts:
         columns = ("a_block", "a_row", "b_block", "b_row")
-        for edges in read_part(storage.join(folder, part.name), columns) if part.rows else ():
+        for edges in read_part(storage.join(folder, part.name), columns) if part.name.endswith(EVIDENCE) else ():
             found.append((first[edges["a_block"]] + edges["a_row"], first[edges["b_block"]] + edges["b_row"]))
     return found
 

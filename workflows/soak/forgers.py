@@ -1,8 +1,8 @@
 """Faults as a forger plants them: what was changed gets new digests, as far up as a forger could write them.
 
 A forger who has the store may write its index, statement and history anew; who has only the corpus's own files
-leaves the history as it is. Who writes everything anew and breaks no law, the time of the last seal for instance,
-is found by a signature alone (`audit.py sign`).
+leaves the history as it is. Who writes everything anew and breaks no law, the time of the last seal for instance
+or a source's licence, is found by a signature alone (`audit.py sign`).
 
 Each fault names the words that a verification must say of it, and the file.
 """
@@ -178,6 +178,49 @@ def changed_seed(forger: Forger, draw: random.Random) -> Forgery:
     return Forgery("history does not say", "")
 
 
+def changed_recipe(forger: Forger, draw: random.Random) -> Forgery:
+    """The recipe claims another value than the one that was computed with; everything, history too, is new."""
+    manifest = forger.manifest()
+    recipe = manifest["recipe"]
+    tree, key = draw.choice(
+        [
+            (recipe, "seed"),
+            (recipe, "max_record_bytes"),
+            (recipe["text"]["filters"], "min_words"),
+            (recipe["duplicates"], "threshold_percent"),
+            (recipe["validation"], "bytes"),
+            (recipe["tokens"], "shard_bytes"),
+        ]
+    )
+    tree[key] -= 1
+    forger.replace_manifest(manifest, history=True)
+    return Forgery(f"by the recipe .*{key} is", "stage")
+
+
+def changed_rules(forger: Forger, draw: random.Random) -> Forgery:
+    """The same of the seed, and of the rules that stages were sealed with; their keys stay."""
+    manifest = forger.manifest()
+    seed = manifest["recipe"]["seed"] + 1 + draw.randrange(1000)
+    manifest["recipe"]["seed"] = seed
+    for stage in ("split", "layout", "shards"):
+        (entry,) = [entry for entry in manifest["stages"] if entry["name"] == stage]
+        entry["rules"]["seed"] = seed
+        path = forger.stage(stage).parent / "stage.json"
+        forger.write(path, rfc8785.dumps(json.loads(path.read_bytes()) | {"rules": entry["rules"]}))
+    forger.redigest()
+    forger.replace_manifest(manifest, history=True)
+    return Forgery("key is not that of its rules", "stage split")
+
+
+def changed_file(forger: Forger, draw: random.Random) -> Forgery:
+    """The manifest claims that an input file had other bytes; everything, history too, is digested anew."""
+    manifest = forger.manifest()
+    blob = draw.choice(manifest["blobs"])
+    blob["sha256"] = hashlib.sha256(blob["sha256"].encode()).hexdigest()
+    forger.replace_manifest(manifest, history=True)
+    return Forgery("key is not that of its rules, inputs", "stage")
+
+
 def stale_ref(forger: Forger, draw: random.Random) -> Forgery:
     """The ref names a sound manifest of another version."""
     manifest = forger.manifest() | {"version": f"0.{draw.randrange(100)}.0"}
@@ -210,6 +253,9 @@ FORGERIES: dict[str, Callable[[Forger, random.Random], Forgery]] = {
     "a ledger row dropped, re-digested": dropped_row,
     "a ledger row doubled, re-digested": doubled_row,
     "another seed claimed, re-digested but for the history": changed_seed,
+    "another recipe claimed, everything re-digested": changed_recipe,
+    "another recipe claimed and its rules, everything re-digested": changed_rules,
+    "another input file claimed, everything re-digested": changed_file,
     "a ref to another version": stale_ref,
     "an entry of the history edited": rewritten_history,
     "a manifest edited by hand, everything re-digested": edited_manifest,

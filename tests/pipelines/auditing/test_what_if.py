@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from conftest import Tiny, command
+from raw_data import near_copy, prose
 
 from corpus.errors import RecipeError
 from corpus.manifest import Manifest, load_manifest, read_ref
@@ -20,6 +23,20 @@ CHANGES = (
     "source.own.text.filters.min_words=1",
     "text.filters.min_letters_percent=100",
 )
+
+ALIKE = """
+name = "alike"
+version = "1"
+[[input]]
+name = "own"
+reader = "jsonl"
+files = ["own/*.jsonl"]
+sources = { "*" = "own" }
+[[source]]
+name = "own"
+[duplicates]
+threshold_percent = 99
+"""
 
 
 def outcomes(ref: str, *overrides: str) -> dict[str, Outcome]:
@@ -73,6 +90,25 @@ def test_a_document_that_is_freed_is_reckoned_with(tiny: Tiny) -> None:
     """Of near copies the one in wikipedia goes: the other may stay, and more is kept of its source than before."""
     found = outcomes(tiny.ref, "source.wikipedia.text.filters.min_words=400")["pile-cc"]
     assert found.most[0] > found.kept[0]
+
+
+def test_what_was_compared_and_found_to_differ_is_no_tie(tmp_path: Path) -> None:
+    """Of three texts alike, none enough, the shortest goes: the others stay as they were, and that is certain."""
+    text = prose(random.Random(3), 300)
+    texts = [near_copy(text, 50), near_copy(text, 150), text.rpartition(" ")[0]]
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/a.jsonl").write_text("".join(json.dumps({"text": each}) + "\n" for each in texts))
+    recipe = tmp_path / "alike.toml"
+    recipe.write_text(ALIKE)
+    built = command(
+        "build_corpus.py", *("--recipe", recipe, "--data", tmp_path, "--out", tmp_path / "store", "--workers", "1")
+    )
+    assert built.returncode == 0, built.stderr
+    ref = str(tmp_path / "store/refs/alike/1")
+    store, digest = read_ref(ref)
+    assert load_manifest(store, digest).stage("evidence").counts["pairs_below"] == 3
+    (found, _) = what_if(ref, ["text.filters.min_words=300"]).outcomes
+    assert (found.kept[0], found.least[0], found.most[0]) == (3, 2, 2)
 
 
 @pytest.mark.parametrize(
