@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def verify(options: argparse.Namespace) -> int:
-    """Checks everything; prints what holds and what does not."""
+    """Checks bytes and laws; prints what holds and what does not."""
     from corpus.manifest import read_ref
     from pipelines.auditing import verifying as checks
 
@@ -61,7 +61,7 @@ def verify(options: argparse.Namespace) -> int:
     store, digest = read_ref(ref)  # a name that is not there is the user's mistake, not a corpus that fails
     failures = [] if options.key is None else not_signed(store, digest, options.key)
     if options.sample is None:
-        failures += checks.verify(ref, _holds, _watched())
+        failures += checks.verify(ref, _holds, _watched(), options.deep)
     else:
         failures += checks.verify_sample(ref, options.sample, options.seed, _holds, _watched())
     for failure in failures[:20]:

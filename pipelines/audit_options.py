@@ -42,7 +42,7 @@ def audit_parser() -> argparse.ArgumentParser:
 
 def _verify(verify: argparse.ArgumentParser) -> None:
     depth = verify.add_mutually_exclusive_group()
-    depth.add_argument("--deep", action="store_true", help="all bytes, tables and laws (the default)")
+    depth.add_argument("--deep", action="store_true", help="the rows of the tables between the stages too")
     depth.add_argument("--sample", type=int, metavar="N", help="all small files and N others, and no tables")
     verify.add_argument("--seed", default="", help="draws the files of --sample")
     verify.add_argument("--key", metavar="FILE", help="a public key that must have signed it")

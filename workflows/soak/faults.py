@@ -100,7 +100,7 @@ def soak(ref: str, count: int, seed: int) -> tuple[int, dict[str, list[int]], li
     """Plants faults over a copy: (files, kind -> planted, found, cause named, what was missed)."""
     store, name, version = split_ref(ref)
     draw = random.Random(seed)
-    counts = {kind: [0, 0, 0] for kind in (*FAULTS, *FORGERIES)}
+    counts = {kind: [0, 0, 0, 0] for kind in (*FAULTS, *FORGERIES)}
     missed: list[str] = []
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         copy = Path(folder) / "store"
@@ -109,13 +109,13 @@ def soak(ref: str, count: int, seed: int) -> tuple[int, dict[str, list[int]], li
         files = sorted(path for path in copy.rglob("*") if path.is_file() and path.stat().st_size)
         forger = Forger(copy, copy / "refs" / name / version)
 
-        def failures() -> list[TokentrailError]:
-            return verify(str(forger.ref), lambda line: None)
+        def failures(deep: bool) -> list[TokentrailError]:
+            return verify(str(forger.ref), lambda line: None, deep=deep)
 
-        if failures():
+        if failures(deep=True):
             raise SystemExit("the store was not sound to begin with")
-        while sum(planted for planted, _, _ in counts.values()) < count:
-            kind = list(counts)[sum(planted for planted, _, _ in counts.values()) % len(counts)]
+        while sum(planted for planted, *_ in counts.values()) < count:
+            kind = list(counts)[sum(planted for planted, *_ in counts.values()) % len(counts)]
             if kind in FORGERIES:
                 forgery = FORGERIES[kind](forger, draw)
                 restore: Callable[[], None] | None = forger.restore
@@ -123,13 +123,15 @@ def soak(ref: str, count: int, seed: int) -> tuple[int, dict[str, list[int]], li
                 forgery, restore = Forgery("", ""), plant_anywhere(draw, files, kind)
             if restore is None:
                 continue
-            found = failures()
-            named = names_cause(found, forgery)
-            counts[kind] = [a + b for a, b in zip(counts[kind], (1, bool(found), named), strict=True)]
+            found = failures(deep=False)
+            deep = [] if names_cause(found, forgery) else failures(deep=True)
+            named = names_cause(found + deep, forgery)
+            add = (1, bool(found), bool(found or deep), named)
+            counts[kind] = [a + b for a, b in zip(counts[kind], add, strict=True)]
             if not named:
-                missed.append(f"{kind}: {'; '.join(f'{f.what} ({f.where})' for f in found) or 'not found'}")
+                missed.append(f"{kind}: {'; '.join(f'{f.what} ({f.where})' for f in found + deep) or 'not found'}")
             restore()
-        if failures():
+        if failures(deep=True):
             raise SystemExit("the store was not restored")
     return len(files), counts, missed
 
@@ -143,15 +145,15 @@ def main() -> int:
     chosen = options.parse_args()
     _, name, version = split_ref(chosen.ref)
     files, counts, missed = soak(chosen.ref, chosen.faults, chosen.seed)
-    rows = [[kind, *numbers[: 3 if kind in FORGERIES else 2]] for kind, numbers in counts.items()]
-    rows = [[*row, ""][:4] for row in rows]
+    rows = [[kind, *numbers[:3], numbers[3] if kind in FORGERIES else ""] for kind, numbers in counts.items()]
+    found, deep = (sum(numbers[column] for numbers in counts.values()) for column in (1, 2))
     text = f"""## Faults
 
 `python workflows/soak/faults.py --faults {chosen.faults} --seed {chosen.seed} {name}/{version}` on {machine()}.
 {chosen.faults} faults over the {files} files of a sealed store, one at a time; `verify` found
-{sum(found for _, found, _ in counts.values())}. Of forgeries it must also name what was done and where.
+{found}, `verify --deep` {deep}. Of forgeries it must also name what was done and where.
 
-{table(["fault", "planted", "found", "cause named"], rows)}
+{table(["fault", "planted", "found", "found by --deep", "cause named"], rows)}
 """
     print(text, *missed, sep="\n")
     if chosen.results:
