@@ -1,4 +1,4 @@
-"""For any test: object stores on loopback, moto's S3 and fake-gcs-server in processes of their own; the demo's corpus."""
+"""For any test: moto's S3 and fake-gcs-server on loopback, processes of their own; and the demo's corpus."""
 
 from __future__ import annotations
 
