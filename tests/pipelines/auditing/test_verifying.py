@@ -24,7 +24,7 @@ def failures(tiny: Tiny) -> list[str]:
 def test_a_sound_store_is_verified(tiny: Tiny) -> None:
     done = command("audit.py", "verify", tiny.ref)
     assert done.returncode == 0
-    assert [line[:2] for line in done.stdout.splitlines()[:-2]] == ["ok"] * 6
+    assert [line[:2] for line in done.stdout.splitlines()[:-2]] == ["ok"] * 7
     assert done.stdout.splitlines()[-2].startswith("grade A")
     assert done.stdout.splitlines()[-1] == f"verified {tiny.ref}"
     assert strays(tiny.ref) == []
