@@ -12,7 +12,7 @@ from pathlib import Path
 import fsspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.errors import IntegrityError, StoreError
@@ -50,7 +50,6 @@ def parse(stem: Path) -> Documents:
     ]
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 65_535), max_size=9), max_size=20), st.integers(1, 5))
 def test_what_is_written_is_read(
     tmp_path_factory: pytest.TempPathFactory, documents: Documents, batch: int

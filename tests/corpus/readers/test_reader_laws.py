@@ -116,7 +116,7 @@ def read(reader: Reader, chunks: Iterable[bytes], size: int) -> tuple[list[Row],
 
 
 @pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(streams, st.lists(st.integers(0, 1000), max_size=8), st.sampled_from([1, 40, 10_000]), st.booleans())
 def test_laws(reader: Reader, stream: bytes, cuts: list[int], size: int, damaged: bool) -> None:
     rows, skipped, ended_in_damage = read(reader, cut_up(stream, cuts, damaged), size)
@@ -138,7 +138,6 @@ def test_laws(reader: Reader, stream: bytes, cuts: list[int], size: int, damaged
 
 
 @pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
-@settings(deadline=None)
 @given(streams)
 def test_a_record_alone_is_the_same_as_in_any_batch(reader: Reader, stream: bytes) -> None:
     rows, _, _ = read(reader, [stream], 10_000)
@@ -152,7 +151,6 @@ def test_a_record_alone_is_the_same_as_in_any_batch(reader: Reader, stream: byte
 
 
 @pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
-@settings(deadline=None)
 @given(st.binary(max_size=2000))
 def test_garbage_is_rows_not_errors(reader: Reader, stream: bytes) -> None:
     rows, skipped, damaged = read(reader, [stream], 100)

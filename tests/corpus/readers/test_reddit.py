@@ -465,7 +465,6 @@ def test_base36_is_what_int_reads(value: int) -> None:
     assert value == 0 or base36(value)[0] != "0"
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([COMMENT, SUBMISSION]), st.integers(0, 2**64 - 1))))
 @example([(COMMENT, 0), (SUBMISSION, 35), (COMMENT, 36), (COMMENT, 36**12), (SUBMISSION, 2**64 - 1)])
 def test_names_are_those_of_one_post_after_the_other(posts: list[tuple[int, int]]) -> None:
@@ -510,7 +509,7 @@ def object_or_none(line: bytes) -> Any:
         return None
 
 
-@settings(deadline=None, max_examples=1000)
+@settings(max_examples=1000)
 @given(spoilt_lines())
 def test_a_spoilt_line_is_read_as_the_standard_library_reads_it(line: bytes) -> None:
     read, expected = post(line), object_or_none(line)
@@ -526,7 +525,6 @@ def test_a_spoilt_line_is_read_as_the_standard_library_reads_it(line: bytes) -> 
         assert read["text"].decode().startswith(expected["title"])
 
 
-@settings(deadline=None)
 @given(st.lists(spoilt_lines(), max_size=12))
 def test_a_line_alone_gives_what_it_gives_in_any_batch(lines: list[bytes]) -> None:
     posts = parse(as_lines(lines))

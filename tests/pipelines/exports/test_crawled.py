@@ -154,7 +154,7 @@ def test_the_terminal_is_sent_nothing(hostile: SealedCorpus) -> None:
         assert done.stdout.replace("\n", "").isprintable()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(words=st.text(max_size=200) | st.sampled_from([EVIL, "`" * 9, "|", "---", "</script>", "a\nb: c", " - x"]))
 def test_no_words_do_harm(tiny: Tiny, words: str) -> None:
     """Whatever a recipe says: in every format, without another build."""
