@@ -98,19 +98,25 @@ def bucket(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]:
-    """The sample's raw files, the store built from them, and what the build printed last."""
+def sample_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample's raw files."""
     if not PROSE.is_dir() and not os.environ.get("CI"):
         pytest.skip("the sample's prose is not installed: workflows/prose")
-    root = tmp_path_factory.mktemp("sample")
-    data, store = root / "data", root / "build"
+    data = tmp_path_factory.mktemp("sample") / "data"
+    _run("workflows/sample/generate.py", "--out", data, "--packages", PROSE)
+    return data
+
+
+@pytest.fixture(scope="session")
+def sample(sample_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]:
+    """The sample's raw files, the store built from them, and what the build printed last."""
+    store = tmp_path_factory.mktemp("sample") / "build"
     recipe = ROOT / "workflows/recipes/sample.toml"
-    for line in (
-        ["workflows/sample/generate.py", "--out", data, "--packages", PROSE],
-        ["pipelines/build_corpus.py", "--recipe", recipe, "--data", data, "--out", store, "--workers", "2"],
-    ):
-        done = subprocess.run(
-            [sys.executable, *map(str, line)], cwd=ROOT, capture_output=True, text=True, timeout=280
-        )
-        assert done.returncode == 0, done.stderr
-    return data, store, done.stdout.splitlines()[-1]
+    line = ["--recipe", recipe, "--data", sample_data, "--out", store, "--workers", "2"]
+    return sample_data, store, _run("pipelines/build_corpus.py", *line).splitlines()[-1]
+
+
+def _run(*line: str | Path) -> str:
+    done = subprocess.run([sys.executable, *map(str, line)], cwd=ROOT, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
