@@ -16,16 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpus import storage
-from corpus.attestation import FileEntry, load_index
+from corpus.attestation import FileEntry
 from corpus.drops import Drop
 from corpus.errors import IntegrityError, SourceError, TokentrailError
 from corpus.ledger import balances, check_input, check_source, tally
-from corpus.manifest import Manifest, load_manifest, read_history, read_ref, split_ref
+from corpus.manifest import Manifest, split_ref
 from corpus.part import blob_digest, logical_digest, read_part
 from corpus.shard import ShardFacts, read_starts, verify_shard
 from pipelines.garbage import find_garbage
 from pipelines.progress import megabytes
 from pipelines.seal import check_placed
+from pipelines.sealed_corpus import SealedCorpus, chain_of_trust
 from pipelines.stage import load_sealed
 
 _RESTORE = "restore this file from a copy of the store, or remove it and build the corpus again"
@@ -41,18 +42,20 @@ def verify(ref: str, say: Say) -> list[TokentrailError]:
     """
     failures: list[TokentrailError] = []
     try:
-        store, manifest, files = _chain_of_trust(ref)
+        corpus = chain_of_trust(ref)
+        _check_listed(corpus)
     except TokentrailError as error:
         return [error]
-    say(f"ref, manifest, history, statement and index vouch for each other: sha256:{manifest.digest()}")
-    broken = _check_files(store, files)
+    say(f"ref, manifest, history, statement and index vouch for each other: sha256:{corpus.digest}")
+    files = tuple(corpus.files.values())
+    broken = _check_files(corpus.store, files)
     failures += broken
     if not broken:
         size = sum(file.size for file in files)
         say(f"{len(files):,} files of {megabytes(size)} have the bytes they were sealed with")
     for check in (_check_parts, _check_ledger, _check_shards, _check_placement):
         try:
-            say(check(store, manifest))
+            say(check(corpus.store, corpus.manifest))
         except TokentrailError as error:
             failures.append(error)
         except Exception as error:
@@ -64,22 +67,14 @@ def _wrong(what: str, where: str) -> IntegrityError:
     return IntegrityError(what, where=where, remedy=_RESTORE)
 
 
-def _chain_of_trust(ref: str) -> tuple[str, Manifest, tuple[FileEntry, ...]]:
-    store, digest = read_ref(ref)
-    _, name, version = split_ref(ref)
-    manifest = load_manifest(store, digest)
-    if (manifest.name, manifest.version) != (name, version):
-        raise _wrong(f"the ref names another corpus, {manifest.name}@{manifest.version}", ref)
-    entries = [entry for entry in read_history(store) if entry.subject == f"{name}@{version}"]
-    if not entries or entries[-1].manifest != digest:
-        raise _wrong("the history does not say that this corpus was sealed under this name", ref)
-    index = load_index(store, digest, entries[-1].statement)
-    known = {file.path for file in index.files}
-    for stage in manifest.stages:
+def _check_listed(corpus: SealedCorpus) -> None:
+    """Every part of the manifest is a file that the integrity index vouches for."""
+    for stage in corpus.manifest.stages:
         for part in stage.parts:
-            if f"stages/{stage.name}/{stage.key}/parts/{part.name}" not in known:
-                raise _wrong(f"the integrity index does not list part {part.name} of stage {stage.name}", ref)
-    return store, manifest, index.files
+            if corpus.part_path(stage.name, part.name) not in corpus.files:
+                raise _wrong(
+                    f"the integrity index does not list part {part.name} of stage {stage.name}", corpus.ref
+                )
 
 
 def _check_files(store: str, files: Sequence[FileEntry]) -> list[TokentrailError]:

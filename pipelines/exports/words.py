@@ -6,7 +6,7 @@ from collections import Counter
 
 from corpus.page import count
 from pipelines.exports.crawled import Known
-from pipelines.exports.sealed import SealedCorpus
+from pipelines.sealed_corpus import SealedCorpus
 
 
 def rule_words(corpus: SealedCorpus) -> list[str]:

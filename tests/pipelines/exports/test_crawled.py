@@ -27,7 +27,7 @@ from pipelines.exports.crawled import known_of
 from pipelines.exports.eu_summary import eu_summary
 from pipelines.exports.formats import DESCRIBED, FORMATS, export
 from pipelines.exports.questions import Answers, Asked
-from pipelines.exports.sealed import SealedCorpus, load_sealed_corpus
+from pipelines.sealed_corpus import SealedCorpus, load_sealed_corpus
 
 EVIL = (
     "</script><script>alert(1)</script><img src=x onerror=alert(2)> [x](javascript:alert(3)) "

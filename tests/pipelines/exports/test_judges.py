@@ -28,7 +28,7 @@ from openlineage.client.serde import Serde
 
 from pipelines.exports.formats import export
 from pipelines.exports.questions import Answers
-from pipelines.exports.sealed import load_sealed_corpus
+from pipelines.sealed_corpus import load_sealed_corpus
 
 # mlcroissant's own, of rdflib and pandas.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
