@@ -26,7 +26,7 @@ from corpus.shard import ShardFacts, read_starts, verify_shard
 from pipelines.garbage import find_garbage
 from pipelines.progress import megabytes
 from pipelines.seal import check_placed
-from pipelines.sealed_corpus import SealedCorpus, chain_of_trust
+from pipelines.sealed_corpus import chain_of_trust
 from pipelines.stage import load_sealed
 
 _RESTORE = "restore this file from a copy of the store, or remove it and build the corpus again"
@@ -42,20 +42,18 @@ def verify(ref: str, say: Say) -> list[TokentrailError]:
     """
     failures: list[TokentrailError] = []
     try:
-        corpus = chain_of_trust(ref)
-        _check_listed(corpus)
+        store, manifest, files = _chain_of_trust(ref)
     except TokentrailError as error:
         return [error]
-    say(f"ref, manifest, history, statement and index vouch for each other: sha256:{corpus.digest}")
-    files = tuple(corpus.files.values())
-    broken = _check_files(corpus.store, files)
+    say(f"ref, manifest, history, statement and index vouch for each other: sha256:{manifest.digest()}")
+    broken = _check_files(store, files)
     failures += broken
     if not broken:
         size = sum(file.size for file in files)
         say(f"{len(files):,} files of {megabytes(size)} have the bytes they were sealed with")
     for check in (_check_parts, _check_ledger, _check_shards, _check_placement):
         try:
-            say(check(corpus.store, corpus.manifest))
+            say(check(store, manifest))
         except TokentrailError as error:
             failures.append(error)
         except Exception as error:
@@ -67,14 +65,13 @@ def _wrong(what: str, where: str) -> IntegrityError:
     return IntegrityError(what, where=where, remedy=_RESTORE)
 
 
-def _check_listed(corpus: SealedCorpus) -> None:
-    """Every part of the manifest is a file that the integrity index vouches for."""
+def _chain_of_trust(ref: str) -> tuple[str, Manifest, tuple[FileEntry, ...]]:
+    corpus = chain_of_trust(ref)
     for stage in corpus.manifest.stages:
         for part in stage.parts:
             if corpus.part_path(stage.name, part.name) not in corpus.files:
-                raise _wrong(
-                    f"the integrity index does not list part {part.name} of stage {stage.name}", corpus.ref
-                )
+                raise _wrong(f"the integrity index does not list part {part.name} of stage {stage.name}", ref)
+    return corpus.store, corpus.manifest, tuple(corpus.files.values())
 
 
 def _check_files(store: str, files: Sequence[FileEntry]) -> list[TokentrailError]:

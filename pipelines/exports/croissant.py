@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from corpus.recipe import Recipe
-from pipelines.exports.crawled import Known
+from pipelines.crawled import Known
 from pipelines.exports.harmless_json import harmless_json
 from pipelines.exports.questions import NEEDS_HUMAN, Asked
 from pipelines.exports.words import domain_words, drop_words, rule_words

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from corpus.errors import RecipeError
-from pipelines.exports.crawled import known_of
+from pipelines.crawled import known_of
 from pipelines.exports.croissant import croissant
 from pipelines.exports.dataset_card import dataset_card
 from pipelines.exports.datasheet import datasheet

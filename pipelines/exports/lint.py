@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 
 from corpus.page import seen
-from pipelines.exports.crawled import Known, known_of
+from pipelines.crawled import Known, known_of
 from pipelines.exports.formats import DESCRIBED
 from pipelines.exports.questions import NEEDS_HUMAN, QUESTIONS, Answers, Asked
 from pipelines.sealed_corpus import NOASSERTION, SealedCorpus

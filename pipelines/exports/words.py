@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from corpus.page import count
-from pipelines.exports.crawled import Known
+from pipelines.crawled import Known
 from pipelines.sealed_corpus import SealedCorpus
 
 

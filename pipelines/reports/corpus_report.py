@@ -21,8 +21,8 @@ from corpus.minhash import recall
 from corpus.page import count, percent, render, size
 from pipelines.auditing.sampling import addresses
 from pipelines.auditing.tracing import shown, trace
+from pipelines.crawled import Known, known_of
 from pipelines.reports import flow
-from pipelines.reports.crawls import Crawl, crawls
 from pipelines.reports.gallery import Curator
 from pipelines.reports.ledger_scan import Clusters, LedgerScan, Rule, clusters, rules_of, scan
 from pipelines.reports.unknowns import unknowns
@@ -53,14 +53,14 @@ def report(ref: str, data: str = "", public: bool = False) -> bytes:
     rules = rules_of(manifest)
     found = scan(store, manifest, blocks, rules)
     grouped = clusters(store, manifest, blocks, found)
-    known = crawls(store, manifest, blocks)
+    known = known_of(store, manifest)
     gallery = None if public else Curator(store, manifest, blocks, data).gallery(found, rules)
     values: dict[str, Any] = {
         "manifest": manifest,
         "corpus": corpus,
         "public": public,
         "flows": _flows(manifest),
-        "cards": [_card(source, crawl, public) for source, crawl in zip(corpus.sources, known, strict=True)],
+        "cards": [_card(source, known[source.said.name], public) for source in corpus.sources],
         "gallery": gallery,
         "pictures": _pictures(manifest, found, grouped, rules),
         "clusters": grouped,
@@ -87,14 +87,14 @@ def _flows(manifest: Manifest) -> Sequence[tuple[str, Markup]]:
     ]
 
 
-def _card(source: SealedSource, crawl: Crawl, public: bool) -> Mapping[str, Any]:
-    named = sum(crawl.hosts.values())
-    hosts = sorted(crawl.hosts.items(), key=lambda item: (-item[1], item[0]))[:_HOSTS]
+def _card(source: SealedSource, known: Known, public: bool) -> Mapping[str, Any]:
+    named = known.host_bytes.total()
+    hosts = sorted(known.host_bytes.items(), key=lambda item: (-item[1], item[0]))[:_HOSTS]
     return {
         "source": source.said,
         "balance": source.balance,
         "tokens": source.tokens,
-        "crawl": crawl,
+        "known": known,
         "hosts": [] if public else [(host, percent(value, named)) for host, value in hosts],
     }
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from corpus.page import count, percent
-from pipelines.reports.crawls import Crawl
+from pipelines.crawled import Known
 from pipelines.sealed_corpus import NOASSERTION, SealedCorpus
 
 
-def unknowns(corpus: SealedCorpus, known: Sequence[Crawl]) -> list[tuple[str, str]]:
+def unknowns(corpus: SealedCorpus, known: Mapping[str, Known]) -> list[tuple[str, str]]:
     """(what is not known, of how much and why), in the order of their weight."""
     manifest, found = corpus.manifest, []
     silent = [source for source in corpus.sources if source.said.licence == NOASSERTION]
@@ -18,11 +18,10 @@ def unknowns(corpus: SealedCorpus, known: Sequence[Crawl]) -> list[tuple[str, st
         names = ", ".join(source.said.name for source in silent)
         found.append(("licence", f"nobody asserts one for {share} of the tokens: {names}"))
     for words, has in (
-        ("where it was published", [bool(crawl.hosts) for crawl in known]),
-        ("when it was fetched", [crawl.dated > 0 for crawl in known]),
+        ("where it was published", {name: one.urls for name, one in known.items()}),
+        ("when it was fetched", {name: one.dated for name, one in known.items()}),
     ):
-        silent = [source for source, knows in zip(corpus.sources, has, strict=True) if not knows]
-        silent = [source for source in silent if source.balance.kept]
+        silent = [source for source in corpus.sources if source.balance.kept and not has[source.said.name]]
         if silent:
             documents = sum(source.balance.kept for source in silent)
             names = ", ".join(source.said.name for source in silent)

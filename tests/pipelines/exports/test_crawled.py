@@ -23,7 +23,7 @@ from markdown_it import MarkdownIt
 from raw_data import prose
 
 from corpus.manifest import load_manifest, read_ref
-from pipelines.exports.crawled import known_of
+from pipelines.crawled import known_of
 from pipelines.exports.eu_summary import eu_summary
 from pipelines.exports.formats import DESCRIBED, FORMATS, export
 from pipelines.exports.questions import Answers, Asked

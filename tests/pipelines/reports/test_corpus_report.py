@@ -188,6 +188,11 @@ def test_the_numbers_are_the_manifest_s(tiny: Tiny) -> None:
         assert address in words
 
 
+def test_a_source_s_days_are_those_of_its_documents(page: str) -> None:
+    """Of thirty days in turn; days, whatever the hour their records name."""
+    assert "<dt>dates</dt><dd>2020-01-01 to 2020-01-28</dd>" in page
+
+
 def test_a_broken_store_has_no_report(tiny: Tiny, tmp_path: Path) -> None:
     store = tmp_path / "store"
     shutil.copytree(tiny.store, store)
