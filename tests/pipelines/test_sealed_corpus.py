@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from conftest import Tiny, command
+from tiny_corpus import Tiny, command
 
 from corpus.errors import IntegrityError, SourceError
 from corpus.manifest import Manifest, load_manifest, read_ref

@@ -15,8 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_demo import GOLDEN, PROSE, ROOT
-from test_engines import run
+from test_demo import GOLDEN, ROOT
 
 from corpus.errors import EngineError
 from corpus.source import find_blobs
@@ -203,16 +202,6 @@ def check_job(job: Any, stage: Stage) -> None:
     assert pool.ip_configuration.name == "WORKER_IP_PRIVATE"
     assert [image.container_image for image in pool.sdk_harness_container_images] == [IMAGE]
     assert not pool.packages
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample's raw files."""
-    if not PROSE.is_dir() and not os.environ.get("CI"):
-        pytest.skip("the sample's prose is not installed: workflows/prose")
-    data = tmp_path_factory.mktemp("sample") / "data"
-    run("workflows/sample/generate.py", "--out", data, "--packages", PROSE)
-    return data
 
 
 def test_every_stage_of_a_build_is_ready_for_dataflow(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from test_demo import GOLDEN, PROSE, ROOT
+from test_demo import GOLDEN, ROOT
 
 if TYPE_CHECKING:
     from dask_cluster import Cluster
@@ -22,16 +22,6 @@ ENGINES = {
     "dask, a cluster that is joined": ("--runner dask --scheduler {scheduler}", "distributed"),
     "direct": ("--runner direct", "apache_beam"),
 }
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample's raw files."""
-    if not PROSE.is_dir() and not os.environ.get("CI"):
-        pytest.skip("the sample's prose is not installed: workflows/prose")
-    data = tmp_path_factory.mktemp("sample") / "data"
-    run("workflows/sample/generate.py", "--out", data, "--packages", PROSE)
-    return data
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Tiny, command
+from tiny_corpus import ROOT, Tiny, command
 
 from corpus import storage
 from corpus.manifest import append_history, load_manifest, read_ref

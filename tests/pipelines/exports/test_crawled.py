@@ -16,11 +16,11 @@ from pathlib import Path
 import msgspec
 import pytest
 import yaml
-from conftest import Tiny, command
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from raw_data import prose
+from tiny_corpus import Tiny, command
 
 from corpus.manifest import load_manifest, read_ref
 from pipelines.crawled import known_of

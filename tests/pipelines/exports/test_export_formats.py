@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from conftest import Tiny, command
+from tiny_corpus import Tiny, command
 
 from corpus.errors import RecipeError
 from pipelines.exports.dataset_card import size_category

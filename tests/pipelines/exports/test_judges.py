@@ -13,7 +13,6 @@ import mlcroissant
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from conftest import Tiny
 from google.protobuf import json_format
 from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
 from in_toto_attestation.v1 import statement_pb2
@@ -25,6 +24,7 @@ from openlineage.client.facet_v2 import (
     output_statistics_output_dataset,
 )
 from openlineage.client.serde import Serde
+from tiny_corpus import Tiny
 
 from pipelines.exports.formats import export
 from pipelines.exports.questions import Answers

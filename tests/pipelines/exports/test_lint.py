@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import Tiny, command
+from tiny_corpus import Tiny, command
 
 from corpus.errors import RecipeError
 from pipelines.exports.formats import DESCRIBED, export

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from conftest import Tiny, command
 from raw_data import near_copy, prose
+from tiny_corpus import Tiny, command
 
 from corpus.manifest import load_manifest, read_ref
 from pipelines.auditing.sampling import addresses
