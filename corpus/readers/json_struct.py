@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from corpus.document import Texts
 from corpus.drops import Drop
 from corpus.readers.json_record import parse_object
+from corpus.readers.repair import is_utf8
 
 _DEEPEST = 1024  # levels; orjson's own limit
 
@@ -58,16 +59,8 @@ def _are_utf8(texts: Texts) -> list[bool]:
     try:
         texts.to_arrow().cast(pa.large_string())
     except pa.ArrowInvalid:
-        return [_is_utf8(text) for text in texts]
+        return [is_utf8(text) for text in texts]
     return [True] * len(texts)
-
-
-def _is_utf8(text: bytes) -> bool:
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _second_reading(
