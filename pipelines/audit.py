@@ -210,7 +210,7 @@ def export(options: argparse.Namespace) -> int:
     """Writes one export, to a file or to the terminal."""
     from pipelines.exports.formats import export as exported
     from pipelines.exports.questions import Answers, load_answers
-    from pipelines.exports.sealed import load_sealed_corpus
+    from pipelines.sealed_corpus import load_sealed_corpus
 
     answers = load_answers(options.answers) if options.answers else Answers()
     data = exported(load_sealed_corpus(options.ref), options.format, answers)
@@ -226,7 +226,7 @@ def lint(options: argparse.Namespace) -> int:
     """Lists what is open; fails where that was asked for."""
     from pipelines.exports import lint as papers
     from pipelines.exports.questions import Answers, load_answers
-    from pipelines.exports.sealed import load_sealed_corpus
+    from pipelines.sealed_corpus import load_sealed_corpus
 
     answers = load_answers(options.answers) if options.answers else Answers()
     corpus = load_sealed_corpus(options.ref)
@@ -237,7 +237,7 @@ def lint(options: argparse.Namespace) -> int:
 
 def sign(options: argparse.Namespace) -> int:
     """Adds a signature to the store, beside those of others."""
-    from pipelines.exports.sealed import load_sealed_corpus
+    from pipelines.sealed_corpus import load_sealed_corpus
     from pipelines.signing import sign as signed
 
     corpus = load_sealed_corpus(options.ref)

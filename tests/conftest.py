@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import threading
@@ -24,6 +25,9 @@ from failing_proxy import FailingProxy  # noqa: E402
 from s3_server import environment, s3_server  # noqa: E402
 
 sys.path.remove(str(SOAK))
+
+# Whoever starts the tests behind a shell's `&` has them ignore interrupts, and all that they start: some send one.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A machine that others use is slow at times: that is no fault of what is tested.
 settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -108,12 +112,12 @@ def sample_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def sample(sample_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]:
-    """The sample's raw files, the store built from them, and what the build printed last."""
+def sample(sample_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The store built from the sample's raw files, and what the build printed last."""
     store = tmp_path_factory.mktemp("sample") / "build"
     recipe = ROOT / "workflows/recipes/sample.toml"
     line = ["--recipe", recipe, "--data", sample_data, "--out", store, "--workers", "2"]
-    return sample_data, store, _run("pipelines/build_corpus.py", *line).splitlines()[-1]
+    return store, _run("pipelines/build_corpus.py", *line).splitlines()[-1]
 
 
 def _run(*line: str | Path) -> str:

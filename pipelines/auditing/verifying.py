@@ -16,11 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from corpus import storage
-from corpus.attestation import FileEntry, load_index
+from corpus.attestation import FileEntry
 from corpus.drops import Drop
 from corpus.errors import IntegrityError, SourceError, TokentrailError
 from corpus.ledger import TALLIED, balances, check_input, check_source, tally
-from corpus.manifest import Manifest, PartEntry, load_manifest, read_history, read_ref, split_ref
+from corpus.manifest import Manifest, PartEntry, split_ref
 from corpus.part import blob_digest, logical_digest
 from corpus.provenance import Ledger, read_placement
 from corpus.shard import Shard
@@ -29,6 +29,7 @@ from pipelines.auditing.derivation import check_derivation
 from pipelines.garbage import find_garbage
 from pipelines.progress import megabytes
 from pipelines.seal import check_placed
+from pipelines.sealed_corpus import chain_of_trust
 from pipelines.stage import load_sealed
 from pipelines.steps.blocks import BLOCK_STAGES
 
@@ -121,26 +122,17 @@ def _wrong(what: str, where: str) -> IntegrityError:
 
 
 def _chain_of_trust(ref: str) -> tuple[str, Manifest, tuple[FileEntry, ...]]:
-    store, digest = read_ref(ref)
-    _, name, version = split_ref(ref)
-    manifest = load_manifest(store, digest)
-    if (manifest.name, manifest.version) != (name, version):
-        raise _wrong(f"the ref names another corpus, {manifest.name}@{manifest.version}", ref)
-    entries = [entry for entry in read_history(store) if entry.subject == f"{name}@{version}"]
-    if not entries or entries[-1].manifest != digest:
-        raise _wrong("the history does not say that this corpus was sealed under this name", ref)
-    index = load_index(store, digest, entries[-1].statement)
-    known = {file.path: file.sha256 for file in index.files}
-    for stage in manifest.stages:
+    corpus = chain_of_trust(ref)
+    for stage in corpus.manifest.stages:
         for part in stage.parts:
-            if f"stages/{stage.name}/{stage.key}/parts/{part.name}" not in known:
+            if corpus.part_path(stage.name, part.name) not in corpus.files:
                 raise _wrong(f"the integrity index does not list part {part.name} of stage {stage.name}", ref)
-    folder = f"stages/shards/{manifest.stage('shards').key}/parts"
-    for shard in manifest.shards:
-        for path, sealed in ((f"{shard.name}.bin", shard.bin_sha256), (f"{shard.name}.idx", shard.idx_sha256)):
-            if known.get(f"{folder}/{path}") != sealed:
-                raise _wrong("the index has another sha256 of a shard than the manifest seals", path)
-    return store, manifest, index.files
+    for shard in corpus.manifest.shards:
+        for name, sealed in ((f"{shard.name}.bin", shard.bin_sha256), (f"{shard.name}.idx", shard.idx_sha256)):
+            file = corpus.files.get(corpus.part_path("shards", name))
+            if file is None or file.sha256 != sealed:
+                raise _wrong("the index has another sha256 of a shard than the manifest seals", name)
+    return corpus.store, corpus.manifest, tuple(corpus.files.values())
 
 
 def _check_files(store: str, files: Sequence[FileEntry], watch: Watch | None) -> list[TokentrailError]:

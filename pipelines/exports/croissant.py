@@ -15,11 +15,11 @@ from typing import Any
 from corpus.ledger import LEDGER_STAGE, LEDGER_SUFFIX
 from corpus.provenance import SHARDS_STAGE
 from corpus.recipe import Recipe
-from pipelines.exports.crawled import Known
+from pipelines.crawled import Known
 from pipelines.exports.harmless_json import harmless_json
 from pipelines.exports.questions import NEEDS_HUMAN, Asked
-from pipelines.exports.sealed import NOASSERTION, SealedCorpus
 from pipelines.exports.words import domain_words, drop_words, rule_words
+from pipelines.sealed_corpus import NOASSERTION, SealedCorpus
 
 # Source: Croissant 1.1, appendix "JSON-LD context", and RAI's and PROV-O's prefixes.
 _CONTEXT: dict[str, Any] = {

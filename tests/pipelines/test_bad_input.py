@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
-from conftest import ROOT, Tiny, command, digest_of
 from raw_data import RECIPE, prose, write_all
+from tiny_corpus import ROOT, Tiny, command, digest_of
 
 from corpus.manifest import Manifest, load_manifest, read_ref
 

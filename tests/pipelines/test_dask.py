@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Tiny, command, digest_of
+from tiny_corpus import Tiny, command, digest_of
 
 from corpus import storage
 from corpus.errors import EngineError, SourceError, StoreError

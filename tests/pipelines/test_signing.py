@@ -11,12 +11,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from conftest import Tiny, command
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import SSlibKey
+from tiny_corpus import Tiny, command
 
 from corpus.errors import IntegrityError, SourceError
 from corpus.manifest import Manifest, load_manifest, read_ref

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from conftest import command
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from raw_data import prose
+from tiny_corpus import command
 
 from corpus.manifest import load_manifest, read_ref
 from corpus.part import blob_digest, read_part

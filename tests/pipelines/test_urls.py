@@ -11,10 +11,10 @@ from urllib.parse import urldefrag, urlsplit
 
 import numpy as np
 import pytest
-from conftest import command, digest_of
 from crawl_data import CUT_OFF, RANK, RECIPE, Page, fetches, write_crawl
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_corpus import command, digest_of
 
 from corpus.drops import Drop
 from corpus.manifest import load_manifest, read_ref

@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import rfc8785
-from conftest import Tiny, command
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_corpus import Tiny, command
 
 from corpus import storage
 from corpus.attestation import load_statement

@@ -50,15 +50,14 @@ def run(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def folder(sample: tuple[Path, Path, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(sample_data: Path, sample: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the demo was run, somebody signed its corpus, and a second version was built."""
-    data, store, _ = sample
     folder = tmp_path_factory.mktemp("house")
     for name in ("pipelines", "workflows"):
         (folder / name).symlink_to(ROOT / name)
     (folder / "data").mkdir()
-    (folder / "data/sample").symlink_to(data)
-    shutil.copytree(store, folder / "build")
+    (folder / "data/sample").symlink_to(sample_data)
+    shutil.copytree(sample[0], folder / "build")
     for line in (
         "openssl genpkey -algorithm ed25519 -out key.pem",
         "openssl pkey -in key.pem -pubout -out pub.pem",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import ROOT, Tiny, command
+from tiny_corpus import ROOT, Tiny, command
 
 from corpus import storage
 from corpus.manifest import append_history, load_manifest, read_ref

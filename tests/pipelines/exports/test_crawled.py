@@ -16,18 +16,18 @@ from pathlib import Path
 import msgspec
 import pytest
 import yaml
-from conftest import Tiny, command
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from raw_data import prose
+from tiny_corpus import Tiny, command
 
 from corpus.manifest import load_manifest, read_ref
-from pipelines.exports.crawled import known_of
+from pipelines.crawled import known_of
 from pipelines.exports.eu_summary import eu_summary
 from pipelines.exports.formats import DESCRIBED, FORMATS, export
 from pipelines.exports.questions import Answers, Asked
-from pipelines.exports.sealed import SealedCorpus, load_sealed_corpus
+from pipelines.sealed_corpus import SealedCorpus, load_sealed_corpus
 
 EVIL = (
     "</script><script>alert(1)</script><img src=x onerror=alert(2)> [x](javascript:alert(3)) "

@@ -12,7 +12,6 @@ from typing import Any
 import mlcroissant
 import pyarrow.parquet as pq
 import pytest
-from conftest import Tiny
 from google.protobuf import json_format
 from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
 from in_toto_attestation.v1 import statement_pb2
@@ -24,11 +23,12 @@ from openlineage.client.facet_v2 import (
     output_statistics_output_dataset,
 )
 from openlineage.client.serde import Serde
+from tiny_corpus import Tiny
 
 from corpus.drops import Drop
 from pipelines.exports.formats import export
 from pipelines.exports.questions import Answers
-from pipelines.exports.sealed import load_sealed_corpus
+from pipelines.sealed_corpus import load_sealed_corpus
 
 # mlcroissant's own, of rdflib and pandas.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

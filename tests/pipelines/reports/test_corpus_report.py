@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from conftest import Tiny, command
 from raw_data import near_copy, prose
+from tiny_corpus import Tiny, command
 
 from corpus.manifest import load_manifest, read_ref
 from pipelines.auditing.sampling import addresses
@@ -186,6 +186,11 @@ def test_the_numbers_are_the_manifest_s(tiny: Tiny) -> None:
     assert f"{sum(shard.tokens for shard in manifest.shards):,} tokens" in words
     for address in addresses(manifest, manifest.digest(), 10):
         assert address in words
+
+
+def test_a_source_s_days_are_those_of_its_documents(page: str) -> None:
+    """Of thirty days in turn; days, whatever the hour their records name."""
+    assert "<dt>dates</dt><dd>2020-01-01 to 2020-01-28</dd>" in page
 
 
 def test_a_broken_store_has_no_report(tiny: Tiny, tmp_path: Path) -> None:
