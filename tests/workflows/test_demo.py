@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import csv
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from corpus.drops import Drop
 from corpus.manifest import load_manifest, read_ref
@@ -17,29 +13,9 @@ from corpus.part import read_part
 from pipelines.steps.duplicates import COMPARED, EVIDENCE, MISSES
 
 ROOT = Path(__file__).resolve().parents[2]
-PROSE = ROOT / "data" / "prose"
 
 # What sample@1.0.0 is. A commit that moves it moves nothing else, and says why.
 GOLDEN = "sha256:bac6287df9ffbbeb1aacadff4d6be287a3594935caf0e8f2fda32572bd647b75"
-
-
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]:
-    """The sample's raw files, the store built from them, and what the build printed last."""
-    if not PROSE.is_dir() and not os.environ.get("CI"):
-        pytest.skip("the sample's prose is not installed: workflows/prose")
-    root = tmp_path_factory.mktemp("sample")
-    data, store = root / "data", root / "build"
-    recipe = ROOT / "workflows/recipes/sample.toml"
-    for line in (
-        ["workflows/sample/generate.py", "--out", data, "--packages", PROSE],
-        ["pipelines/build_corpus.py", "--recipe", recipe, "--data", data, "--out", store, "--workers", "2"],
-    ):
-        done = subprocess.run(
-            [sys.executable, *map(str, line)], cwd=ROOT, capture_output=True, text=True, timeout=280
-        )
-        assert done.returncode == 0, done.stderr
-    return data, store, done.stdout.splitlines()[-1]
 
 
 def test_the_sample_is_the_golden_corpus(sample: tuple[Path, Path, str]) -> None:

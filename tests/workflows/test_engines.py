@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from test_demo import GOLDEN, PROSE, ROOT
+from test_demo import GOLDEN, ROOT
 
 if TYPE_CHECKING:
     from dask_cluster import Cluster
@@ -22,16 +22,6 @@ ENGINES = {
     "dask, a cluster that is joined": ("--runner dask --scheduler {scheduler}", "distributed"),
     "direct": ("--runner direct", "apache_beam"),
 }
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample's raw files."""
-    if not PROSE.is_dir() and not os.environ.get("CI"):
-        pytest.skip("the sample's prose is not installed: workflows/prose")
-    data = tmp_path_factory.mktemp("sample") / "data"
-    run("workflows/sample/generate.py", "--out", data, "--packages", PROSE)
-    return data
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +46,7 @@ def run(*line: str | Path) -> str:
 @pytest.mark.parametrize("workers", [1, 2, 3])
 @pytest.mark.parametrize("engine", ENGINES)
 def test_every_engine_seals_the_golden_corpus(
-    engine: str, workers: int, data: Path, tmp_path: Path, request: pytest.FixtureRequest
+    engine: str, workers: int, sample_data: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     options, library = ENGINES[engine]
     if not os.environ.get("CI"):
@@ -65,6 +55,6 @@ def test_every_engine_seals_the_golden_corpus(
         cluster: Cluster = request.getfixturevalue("cluster")
         cluster.grow_to(workers)
         options = options.format(scheduler=cluster.address)
-    line = ["pipelines/build_corpus.py", "--recipe", "workflows/recipes/sample.toml", "--data", data]
+    line = ["pipelines/build_corpus.py", "--recipe", "workflows/recipes/sample.toml", "--data", sample_data]
     line += ["--out", tmp_path / "build", "--workers", str(workers), *options.split()]
     assert run(*line) == f"sealed sample@1.0.0 {GOLDEN}"
