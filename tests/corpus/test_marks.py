@@ -105,6 +105,15 @@ def test_ribbons_are_as_thick_as_what_flows() -> None:
     assert words(drawing) == ["a 400", "b 100", "dropped 100", "kept 400", "kept 400"]
 
 
+def test_a_long_name_has_its_room() -> None:
+    short, long = "a", "no record makes such a document"
+    for name, widened in ((short, False), (long, True)):
+        drawing = sankey([[name], [name]], [Flow(0, name, name, 7)], plain, "a flow")
+        first, last = (float(box.get("x", "")) for box in marks(drawing, "rect"))
+        assert (first > 150, last < 960 - 190 - 11) == (widened, widened)
+        assert min(first, 960 - last) > 7 * len(name)
+
+
 def test_a_flow_leads_to_the_next_column() -> None:
     with pytest.raises(KeyError):
         sankey([["a"], ["b"], ["c"]], [Flow(0, "a", "c", 1)], plain, "a flow")
