@@ -23,6 +23,7 @@ from pipelines.auditing.sampling import addresses
 from pipelines.auditing.tracing import shown, trace
 from pipelines.crawled import Known, known_of
 from pipelines.reports import flow
+from pipelines.reports.excerpts import excerpt, texts
 from pipelines.reports.gallery import Curator
 from pipelines.reports.ledger_scan import Clusters, LedgerScan, Rule, clusters, rules_of, scan
 from pipelines.reports.unknowns import unknowns
@@ -64,6 +65,7 @@ def report(ref: str, data: str = "", public: bool = False) -> bytes:
         "gallery": gallery,
         "pictures": _pictures(manifest, found, grouped, rules),
         "clusters": grouped,
+        "stayed": {} if public else _stayed(blocks, grouped),
         "unknowns": unknowns(corpus, known),
         "traced": [] if public else _traced(corpus),
     }
@@ -157,6 +159,12 @@ def _sizes(grouped: Clusters) -> Markup:
         name = f"{low} documents" if low == high else f"{plain(low)} to {plain(high)} documents"
         rows.append(Bar(name, found, f"{found:,} cluster{'s' if found > 1 else ''}", "gone"))
     return bars(rows, "clusters of duplicates by size")
+
+
+def _stayed(blocks: Blocks, grouped: Clusters) -> Mapping[str, str]:
+    """The beginning of what stayed of each of the largest clusters, by its id."""
+    found = texts(blocks, [cluster.address for cluster in grouped.largest])
+    return {cluster.doc_id: excerpt(found[cluster.address]) for cluster in grouped.largest}
 
 
 def _traced(corpus: SealedCorpus) -> Sequence[Mapping[str, str]]:

@@ -168,36 +168,48 @@ def _block_rows(manifest: Manifest) -> list[int]:
 
 
 @dataclass(frozen=True)
+class Cluster:
+    """A document that stayed, by its id and its (block, row), and how many there are of it, itself included."""
+
+    doc_id: str
+    address: tuple[int, int]
+    documents: int
+
+
+@dataclass(frozen=True)
 class Clusters:
     """Duplicates by whom they lost to.
 
     Attributes:
         sizes: Documents in a cluster, the one that stayed included -> how many clusters.
-        largest: The id of the one that stayed and the cluster's size, the largest first.
+        largest: The largest first.
         pairs: int64[sources, sources], duplicates of the row's source that lost to one of the column's.
     """
 
     sizes: Mapping[int, int]
-    largest: Sequence[tuple[str, int]]
+    largest: Sequence[Cluster]
     pairs: NDArray[np.int64]
 
 
 def clusters(store: str, manifest: Manifest, blocks: Blocks, found: LedgerScan, show: int = 20) -> Clusters:
-    """Who lost to whom; reads the ids of the ledger once more, to learn where the winners are from."""
+    """Who lost to whom; reads the ids of the ledger once more, to learn where the winners stand."""
     sources = len(manifest.recipe.source)
     pairs = np.zeros((sources, sources), np.int64)
     if not len(found.winners):
         return Clusters({}, (), pairs)
     keys = np.ascontiguousarray(found.winners).view("V16").ravel()
     distinct, which, counts = np.unique(keys, return_inverse=True, return_counts=True)
-    source_of = np.full(len(distinct), -1, np.int64)
+    found_at = np.full((len(distinct), 3), -1, np.int64)
     for rows in ledger_rows(store, manifest, blocks, ["doc_id", "source"]):
         ids = np.ascontiguousarray(rows["doc_id"]).view("V16").ravel()
         places = np.minimum(np.searchsorted(distinct, ids), len(distinct) - 1)
         hit = distinct[places] == ids
-        source_of[places[hit]] = rows["source"][hit]
-    np.add.at(pairs, (found.losers, source_of[which]), 1)
-    order = np.lexsort((np.arange(len(distinct)), -counts))[:show]
-    largest = [(distinct[number].tobytes().hex(), int(counts[number]) + 1) for number in order]
+        for column, name in enumerate(("source", "at_block", "at_row")):
+            found_at[places[hit], column] = rows[name][hit]
+    np.add.at(pairs, (found.losers, found_at[which, 0]), 1)
+    largest = []
+    for number in np.lexsort((np.arange(len(distinct)), -counts))[:show]:
+        _, block, row = found_at[number].tolist()
+        largest.append(Cluster(distinct[number].tobytes().hex(), (block, row), int(counts[number]) + 1))
     sizes = Counter((counts + 1).tolist())
     return Clusters(dict(sorted(sizes.items())), largest, pairs)

@@ -42,6 +42,7 @@ name = "lines"
 title = "</title><script>alert(1)</script>"
 holder = "\\u202e holder"
 licence = "MIT\\"><script>alert(1)</script>"
+status = "withdrawn </dd><script>alert(1)</script>"
 [text.filters]
 min_words = 20
 [duplicates]
@@ -66,6 +67,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Hostile:
     texts += [near_copy(near_copy(near_copy(text, 20), 50), 80) for text in texts[10:30]]  # .77
     texts += texts[30:35]
     texts += [f"{evil} {prose(draw, 60)}" for evil in EVIL] + [f"{evil} too short" for evil in EVIL]
+    texts += [texts[-7], texts[-7]]  # the last of EVIL, twice more
     texts.append("long " * 1_000_000)
     with open(root / "data" / "a.jsonl", "w", encoding="utf-8") as file:
         for number, text in enumerate(texts):
@@ -156,6 +158,27 @@ def test_both_sides_of_each_threshold_are_shown(page: str) -> None:
     assert shared[0] and max(shared[0]) < 0.8 and shared[1] and min(shared[1]) >= 0.8
 
 
+def largest_clusters(page: str) -> str:
+    return page.split("<summary>The largest</summary>")[1].split("</table>")[0]
+
+
+def test_a_cluster_shows_what_stayed_of_it(hostile: Hostile, page: str) -> None:
+    rows = re.findall(r"<tr><td.*?>(\w{32})</td><td>(\d+)</td><td.*?>(.*?)</td></tr>", largest_clusters(page))
+    assert rows[0][1] == "3"
+    assert rows[0][2].startswith("write to [e-mail] or call [telephone] from [IP address] ")
+    assert [row[1] for row in rows] == sorted((row[1] for row in rows), reverse=True)
+    with open(hostile.data / "a.jsonl", encoding="utf-8") as file:
+        written = [json.loads(line)["text"] for line in file if "script>broken" not in line]
+    for doc_id, _, shown in rows[1:4]:  # a near copy begins as its original does
+        likely = [text for text in written if " ".join(text.split()).startswith(shown.removesuffix("…"))]
+        told = [command("audit.py", "explain", hostile.ref, f"text:{text}").stdout for text in likely]
+        assert any(doc_id in said for said in told)
+
+
+def test_a_source_says_whether_it_may_be_had(page: str) -> None:
+    assert "<dt>status</dt><dd>withdrawn &lt;/dd&gt;&lt;script&gt;" in page
+
+
 def test_without_the_raw_files_it_says_what_is_missing(hostile: Hostile) -> None:
     page = report(hostile.ref).decode()
     assert "The store keeps no text of what a rule refused" in page
@@ -172,6 +195,7 @@ def test_a_public_report_has_no_samples_and_no_urls(hostile: Hostile) -> None:
         "Ten tokens",
     ):
         assert private not in page
+    assert "<td>3</td></tr>" in largest_clusters(page)
     assert "What is not known" in page
 
 
