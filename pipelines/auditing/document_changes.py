@@ -55,7 +55,7 @@ class DocumentChanges(msgspec.Struct, frozen=True):
         removed: By the first alone, by what the second's ledger says of them.
         added: By the second alone, by what the first's says.
         changed: By both with another text, by source.
-        resplit: By both, in training here and in validation there.
+        resplit: By both, in training here and in validation there, or the other way; tokens of the first.
         texts: Different texts that the first has alone, both have, and the second has alone: where a duplicate is
             kept in another's place, documents move and texts stay.
     """
@@ -65,7 +65,7 @@ class DocumentChanges(msgspec.Struct, frozen=True):
     removed: tuple[Moved, ...]
     added: tuple[Moved, ...]
     changed: tuple[Moved, ...]
-    resplit: int
+    resplit: tuple[Moved, ...]
     texts: tuple[int, int, int]
 
 
@@ -174,7 +174,7 @@ class _Join:
         self._absent = _reasons_of_absence(first, second), _reasons_of_absence(second, first)
         self._groups: dict[tuple[str, str], _Group] = {}
         self._kept = [0, 0]
-        self._same = self._resplit = 0
+        self._same = 0
         self._texts = [0, 0, 0]
 
     def add_documents(self, one: Columns, other: Columns) -> None:
@@ -194,7 +194,7 @@ class _Join:
             self._add_moved(index, take(rows, gone), across[index][gone], winners[index][gone])
         both = (one["drop"][left] == Drop.KEPT) & (other["drop"][right] == Drop.KEPT)
         left, right = left[both], right[both]
-        self._resplit += int((one["valid"][left] != other["valid"][right]).sum())
+        self._add_resplit(take(one, left), other["valid"][right])
         unlike = (one["text"][left] != other["text"][right]).any(axis=1)
         self._same += int((~unlike).sum())
         moved = other["tokens"][right] - one["tokens"][left]
@@ -203,6 +203,13 @@ class _Join:
             mine = changed["source"] == source
             group = self._group("changed", self._sides[0].manifest.recipe.source[source].name)
             group.add(take(changed, mine), int(moved[unlike][mine].sum()), None)
+
+    def _add_resplit(self, rows: Columns, valid: NDArray[np.bool_]) -> None:
+        """Groups documents that the second corpus holds out and the first does not, or the other way."""
+        for was, way in ((False, "from training to validation"), (True, "from validation to training")):
+            mine = take(rows, (rows["valid"] == was) & (valid != was))
+            if row_count(mine):
+                self._group("resplit", way).add(mine, int(mine["tokens"].sum()), None)
 
     def add_texts(self, one: NDArray[np.bytes_], other: NDArray[np.bytes_]) -> None:
         """Counts the texts of a pass."""
@@ -239,7 +246,7 @@ class _Join:
             removed=self._moved("removed", self._sides[0]),
             added=self._moved("added", self._sides[1]),
             changed=self._moved("changed", self._sides[0]),
-            resplit=self._resplit,
+            resplit=self._moved("resplit", self._sides[0]),
             texts=(self._texts[0], self._texts[1], self._texts[2]),
         )
 

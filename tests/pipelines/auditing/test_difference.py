@@ -156,6 +156,32 @@ def test_another_normalisation_changes_texts_of_the_same_records(copy_of: Callab
     assert found.documents.texts == (1, found.documents.same, 1)
 
 
+def held_out(ref: str) -> dict[tuple[int, int], bool]:
+    """Whether each kept document, by its row of the ledger, stands in validation."""
+    store = ref.split("/refs/tiny/")[0]
+    manifest = load_manifest(store, Path(ref).read_text().strip().removeprefix("sha256:"))
+    folder = Path(store) / "stages/shards" / manifest.stage("shards").key / "parts"
+    return {
+        (row["ledger"], row["row"]): shard.split == "valid"
+        for shard in manifest.shards
+        for row in pq.read_table(folder / f"{shard.name}.placement.parquet").to_pylist()
+    }
+
+
+def test_another_seed_moves_documents_between_training_and_validation(copy_of: Callable[[], Tiny]) -> None:
+    tiny = copy_of()
+    ref = built(tiny, "2", "--set", "seed=7")
+    found = difference(tiny.ref, ref)
+    assert found.grade == "C"
+    assert found.documents is not None
+    before, after = held_out(tiny.ref), held_out(ref)
+    ways = Counter((before[place], after[place]) for place in before.keys() & after.keys())
+    said = {moved.reason: moved.documents for moved in found.documents.resplit}
+    assert said["from training to validation"] == ways[False, True] > 0
+    assert said["from validation to training"] == ways[True, False] > 0
+    assert f"{ways[False, True]} went from training to validation (" in describe(found)
+
+
 def test_another_file_is_the_cause(copy_of: Callable[[], Tiny], tmp_path: Path) -> None:
     """One document's text is changed in the raw file, a document is added, and a source loses nothing."""
     tiny = copy_of()
