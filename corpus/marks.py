@@ -1,4 +1,4 @@
-"""The charts of every report: bars, a histogram with its threshold, curves, a matrix.
+"""The charts of every report: bars, bars before and after, a histogram with its threshold, curves, a matrix.
 
 Each is drawn once, as it will be printed: no script redraws it, so whatever a reader needs stands in it as words.
 """
@@ -90,6 +90,34 @@ def bars(rows: Sequence[Bar], says: str) -> Markup:
         drawing.words(left - 8, y + 14, row.name, "end")
         drawing.rectangle((left, y + 2, max(length, 0.5), _ROW - 6), row.style)
         drawing.words(left + length + 6, y + 14, row.words, "soft")
+    return drawing.markup()
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A row of two lengths: its name, what it was and is, and what stands behind it in words."""
+
+    name: str
+    before: float
+    after: float
+    words: str
+
+
+def before_after(rows: Sequence[Pair], says: str) -> Markup:
+    """Lengths that changed: what was and is, then in another colour what is there no more, or in a third what came."""
+    left, right = 150.0, 250.0
+    widest = max((max(row.before, row.after) for row in rows), default=0) or 1
+    scale = (WIDTH - left - right) / widest
+    drawing = Drawing(WIDTH, _ROW * len(rows) + 6, says)
+    for number, row in enumerate(rows):
+        y = number * _ROW + 3
+        both, most = (scale * value for value in sorted((row.before, row.after)))
+        drawing.words(left - 8, y + 14, row.name, "end")
+        drawing.rectangle((left, y + 2, max(both, 0.5), _ROW - 6), "c0")
+        if most > both:  # however little it is, it shows
+            style = "gone" if row.after < row.before else "kept"
+            drawing.rectangle((left + both, y + 2, max(most - both, 1.5), _ROW - 6), style)
+        drawing.words(left + most + 8, y + 14, row.words, "soft")
     return drawing.markup()
 
 

@@ -23,14 +23,28 @@ _PERSONAL = (
 Address = tuple[int, int]
 
 
-def excerpt(text: bytes) -> str:
-    """The beginning of a text, without what looks like an e-mail address, a telephone or an IP number."""
-    read = 8 * EXCERPT_CHARACTERS
-    shown = " ".join(text[:read].decode("utf-8", "replace").split())
+def redacted(text: str) -> str:
+    """A text without what looks like an e-mail address, a telephone or an IP number."""
     for pattern, instead in _PERSONAL:
-        shown = pattern.sub(instead, shown)
+        text = pattern.sub(instead, text)
+    return text
+
+
+def excerpt(text: bytes) -> str:
+    """The beginning of a text, redacted."""
+    read = 8 * EXCERPT_CHARACTERS
+    shown = redacted(" ".join(text[:read].decode("utf-8", "replace").split()))
     whole = len(shown) <= EXCERPT_CHARACTERS and len(text) <= read
     return shown if whole else f"{shown[:EXCERPT_CHARACTERS]}…"
+
+
+def parting(one: bytes, other: bytes) -> tuple[str, str]:
+    """Both texts from a little before they part."""
+    length = min(len(one), len(other))
+    ends = np.frombuffer(one, np.uint8, length) != np.frombuffer(other, np.uint8, length)
+    first = max(0, (int(np.argmax(ends)) if ends.any() else length) - 60)
+    lead = "… " if first else ""
+    return lead + excerpt(one[first:]), lead + excerpt(other[first:])
 
 
 def texts(blocks: Blocks, wanted: Iterable[Address]) -> dict[Address, bytes]:
@@ -44,6 +58,17 @@ def texts(blocks: Blocks, wanted: Iterable[Address]) -> dict[Address, bytes]:
             for place in np.flatnonzero(np.isin(numbers, list(rows))).tolist():
                 found[block, int(numbers[place])] = batch[place]
     return found
+
+
+def documents(blocks: Blocks, wanted: Iterable[str]) -> dict[str, bytes]:
+    """The normalised texts of documents by their ids, 32 hex digits; likewise."""
+    ids = np.frombuffer(bytes.fromhex("".join(wanted)), "V16")
+    places: dict[str, Address] = {}
+    for block in range(len(blocks.rows) if len(ids) else 0):
+        found = np.ascontiguousarray(blocks.read_rows(block, ["doc_id"])["doc_id"]).view("V16").ravel()
+        places |= {found[row].tobytes().hex(): (block, int(row)) for row in np.flatnonzero(np.isin(found, ids))}
+    stored = texts(blocks, places.values())
+    return {doc_id: stored[place] for doc_id, place in places.items() if place in stored}
 
 
 def records(manifest: Manifest, data: str, wanted: Iterable[tuple[int, int]]) -> Mapping[tuple[int, int], bytes]:

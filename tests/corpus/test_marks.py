@@ -11,7 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from corpus.marks import Bar, Curve, Scale, Threshold, bars, curves, histogram, matrix, plain, ticks
+from corpus.marks import (
+    Bar,
+    Curve,
+    Pair,
+    Scale,
+    Threshold,
+    bars,
+    before_after,
+    curves,
+    histogram,
+    matrix,
+    plain,
+    ticks,
+)
 from corpus.sankey import Flow, sankey
 
 
@@ -88,6 +101,28 @@ def test_curves_are_named_at_their_ends_and_no_name_covers_another() -> None:
 def test_a_matrix_leaves_zeros_blank() -> None:
     drawing = matrix(["a", "b"], [[0, 3], [12, 0]], "pairs")
     assert [word for word in words(drawing) if word.isdigit()] == ["3", "12"]
+
+
+def test_what_went_and_what_came_stand_behind_what_stayed() -> None:
+    rows = [Pair("less", 100, 75, "-25"), Pair("more", 50, 100, "+50"), Pair("same", 40, 40, "0")]
+    boxes = [
+        (box.get("class"), float(box.get("x", "")), float(box.get("width", "")))
+        for box in marks(before_after(rows, "changes"), "rect")
+    ]
+    assert [style for style, _, _ in boxes] == ["c0", "gone", "c0", "kept", "c0"]
+    stayed, went, was, came, same = boxes
+    assert went[2] == pytest.approx(stayed[2] / 3, abs=0.2) and went[1] == pytest.approx(
+        stayed[1] + stayed[2], abs=0.2
+    )
+    assert came[2] == pytest.approx(was[2], abs=0.2) and same[2] == pytest.approx(was[2] * 0.8, abs=0.2)
+
+
+def test_the_least_change_shows() -> None:
+    drawing = before_after([Pair("hardly", 1_000_001, 1_000_000, "")], "changes")
+    assert [box.get("class") for box in marks(drawing, "rect") if float(box.get("width", "")) >= 1] == [
+        "c0",
+        "gone",
+    ]
 
 
 def test_ribbons_are_as_thick_as_what_flows() -> None:
