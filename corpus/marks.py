@@ -18,6 +18,7 @@ WIDTH = 960.0  # unpublished: our choice; fits the page's column
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 16.0, 34.0, 40.0
 _PLOT = 220.0
 _ROW = 22.0
+_CHARACTER = 7.0  # what one takes in the widest of the fonts that the style sheet names
 
 Label = Callable[[float], str]
 
@@ -81,7 +82,8 @@ class Bar:
 
 def bars(rows: Sequence[Bar], says: str) -> Markup:
     """Lengths side by side, each with its name and its value in words."""
-    left, right = 190.0, 150.0
+    left = _room(190.0, [row.name for row in rows])
+    right = _room(150.0, [row.words for row in rows])
     widest = max((row.value for row in rows), default=0) or 1
     drawing = Drawing(WIDTH, _ROW * len(rows) + 6, says)
     for number, row in enumerate(rows):
@@ -91,6 +93,11 @@ def bars(rows: Sequence[Bar], says: str) -> Markup:
         drawing.rectangle((left, y + 2, max(length, 0.5), _ROW - 6), row.style)
         drawing.words(left + length + 6, y + 14, row.words, "soft")
     return drawing.markup()
+
+
+def _room(least: float, words: Sequence[str]) -> float:
+    """The pixels of a margin that words stand in: no more than leaves the bars a third."""
+    return min(max(least, max(map(len, words), default=0) * _CHARACTER + 14), WIDTH / 3)
 
 
 @dataclass(frozen=True)
@@ -104,8 +111,9 @@ class Pair:
 
 
 def before_after(rows: Sequence[Pair], says: str) -> Markup:
-    """Lengths that changed: what was and is, then in another colour what is there no more, or in a third what came."""
-    left, right = 150.0, 250.0
+    """Lengths that changed: what was and is, then in another colour what went, or in a third what came."""
+    left = _room(150.0, [row.name for row in rows])
+    right = _room(150.0, [row.words for row in rows])
     widest = max((max(row.before, row.after) for row in rows), default=0) or 1
     scale = (WIDTH - left - right) / widest
     drawing = Drawing(WIDTH, _ROW * len(rows) + 6, says)

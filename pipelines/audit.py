@@ -7,7 +7,7 @@ python pipelines/audit.py balance build/refs/sample/1.0.0
 python pipelines/audit.py audit-sample build/refs/sample/1.0.0 --seed 7 -n 20 --data data/sample
 python pipelines/audit.py what-if build/refs/sample/1.0.0 --set text.filters.min_words=40
 python pipelines/audit.py report build/refs/sample/1.0.0 --out report.html
-python pipelines/audit.py diff build/refs/sample/1.0.0 build/refs/sample/1.1.0
+python pipelines/audit.py diff build/refs/sample/1.0.0 build/refs/sample/1.1.0 --report difference.html
 python pipelines/audit.py rebuild build/refs/sample/1.0.0 --data data/sample
 python pipelines/audit.py export build/refs/sample/1.0.0 croissant --out build/croissant.json
 python pipelines/audit.py lint build/refs/sample/1.0.0
@@ -183,8 +183,15 @@ def _write(path: str, data: bytes) -> None:
 def diff(options: argparse.Namespace) -> int:
     """Compares two corpora; like diff(1), fails where they differ, explained or not."""
     from pipelines.auditing.difference import difference
+    from pipelines.reports.difference_report import difference_report
 
-    return _compared(difference(options.ref, options.other), options.json)
+    found = difference(options.ref, options.other)
+    code = _compared(found, options.json)
+    if options.report:
+        data = difference_report(found, options.public)
+        _write(options.report, data)
+        print(f"report: {len(data):,} bytes in {options.report}", file=sys.stderr)
+    return code
 
 
 def rebuild(options: argparse.Namespace) -> int:

@@ -29,6 +29,8 @@ def audit_parser() -> argparse.ArgumentParser:
     _report(command("report", "draw all that is known of it on one page"))
     diff = command("diff", "say what differs between two corpora, and why")
     diff.add_argument("other", help="the corpus to compare it with, perhaps of another store")
+    diff.add_argument("--report", metavar="FILE", help="draw it on one page too")
+    diff.add_argument("--public", action="store_true", help="leave samples and URLs out of the page")
     _as_json(diff)
     _rebuild(command("rebuild", "build it again elsewhere and compare"))
     _export(command("export", "write the corpus's papers in a format of others"))

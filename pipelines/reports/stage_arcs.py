@@ -131,7 +131,7 @@ def picture(line: Sequence[Station]) -> Markup:
 def _arc(drawing: Drawing, ends: tuple[float, float], carries: bool, tip: str) -> None:
     high, low = ends
     out = _LINE - min(_NEAR * ((low - high) / _ROW - 1), _FAR) * 4 / 3  # a cubic comes three quarters as far
-    drawing.path(["M", _LINE, high, "C", out, high, out, low, _LINE, low], f"line l{5 if carries else 7}", tip)
+    drawing.path(["M", _LINE, high, "C", out, high, out, low, _LINE, low], "line l5" if carries else "axis", tip)
 
 
 def _dot(drawing: Drawing, y: float, radius: float, style: str) -> None:
