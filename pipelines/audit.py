@@ -186,12 +186,11 @@ def diff(options: argparse.Namespace) -> int:
     from pipelines.reports.difference_report import difference_report
 
     found = difference(options.ref, options.other)
-    code = _compared(found, options.json)
     if options.report:
         data = difference_report(found, options.public)
         _write(options.report, data)
-        print(f"report: {len(data):,} bytes in {options.report}", file=sys.stderr)
-    return code
+        print(f"report: {len(data):,} bytes in {options.report}", file=sys.stderr)  # stdout may be JSON
+    return _compared(found, options.json)
 
 
 def rebuild(options: argparse.Namespace) -> int:

@@ -101,7 +101,7 @@ def _reads(side: Side) -> Mapping[str, Sequence[str]]:
     for stage in side.manifest.stages:
         sealed = side.sealed(stage.name)
         reads[stage.name] = [named[text] for text in sealed.inputs if text in named]
-        named.setdefault(sealed.digest, stage.name)
+        named[sealed.digest] = stage.name  # of those that say the same, which is nothing, the nearest is read
     return reads
 
 

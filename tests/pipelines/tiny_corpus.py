@@ -37,3 +37,11 @@ def digest_of(printed: str) -> str:
     last = printed.strip().splitlines()[-1]
     assert last.startswith("sealed tiny@1.0.0 sha256:"), printed
     return last.rpartition(":")[2]
+
+
+def built(tiny: Tiny, version: str, *more: str | Path) -> str:
+    """Another version of the tiny corpus in the same store."""
+    line = ("--recipe", tiny.recipe, "--data", tiny.data, "--out", tiny.store, "--workers", "1")
+    done = command("build_corpus.py", *line, "--set", f"version={version}", *more)
+    assert done.returncode == 0, done.stderr
+    return str(tiny.store / "refs" / "tiny" / version)

@@ -6,27 +6,18 @@ import json
 import random
 import re
 import shutil
-import subprocess
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from raw_data import near_copy, prose
+from strangers_words import EVIL, Elements, assert_drawn, assert_harmless
 from tiny_corpus import Tiny, command
 
 from corpus.manifest import load_manifest, read_ref
 from pipelines.auditing.sampling import addresses
 from pipelines.reports.corpus_report import report
 
-EVIL = (
-    "<script>alert(document.domain)</script>",
-    '"><img src=http://203.0.113.7/x onerror=alert(1)>',
-    "</style><style>body{display:none}</style>",
-    "\x1b[2J\x1b]0;owned\x07 \u202eesrever\u2066 \u0000",
-    "{{ 7 * 7 }}{% for x in y %}",
-    "write to someone.private@mail.example.com or call +44 20 7946 0958 from 192.0.2.17",
-)
 RECIPE = """
 name = "hostile"
 version = "1.0.0"
@@ -98,37 +89,10 @@ def page(hostile: Hostile) -> str:
     return report(hostile.ref, str(hostile.data)).decode()
 
 
-class Elements(HTMLParser):
-    """The elements of a page and their attributes, and its words."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.words: list[str] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-
-    def handle_data(self, data: str) -> None:
-        if data.strip():
-            self.words.append(data.strip())
-
-
 def test_hostile_documents_do_nothing(page: str) -> None:
-    found = Elements(page)
-    assert not {"script", "img", "iframe", "object", "link", "form", "base"} & set(found.tags)
-    assert found.tags.count("style") == 1
-    assert not [name for name, _ in found.attributes if name.startswith("on") or name == "style"]
-    assert not [
-        value for name, value in found.attributes if name in ("href", "src") and not (value or "").startswith("#")
-    ]
-    assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]", page)
-    assert len(page.encode()) < 500_000
+    assert_harmless(page)
     # they are shown all the same, in words
-    assert any("<script>alert(document.domain)</script>" in words for words in found.words)
+    assert any("<script>alert(document.domain)</script>" in words for words in Elements(page).words)
 
 
 def test_what_looks_personal_is_left_out(page: str) -> None:
@@ -228,16 +192,4 @@ def test_a_broken_store_has_no_report(tiny: Tiny, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (400, True)])
 def test_a_browser_draws_it(page: str, tmp_path: Path, width: int, dark: bool) -> None:
-    """Chromium, without a network: nothing runs, nothing is fetched, nothing is refused for want of a policy."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("there is no Chromium here: apt-get install chromium")
-    (tmp_path / "r.html").write_text(page, encoding="utf-8")
-    line = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"]
-    line += [f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},1200"]
-    line += [f"--screenshot={tmp_path / 'r.png'}"]
-    line += ["--blink-settings=preferredColorScheme=0"] if dark else []
-    done = subprocess.run([*line, f"file://{tmp_path / 'r.html'}"], capture_output=True, text=True, timeout=120)
-    said = [entry for entry in done.stderr.splitlines() if "CONSOLE" in entry]
-    assert done.returncode == 0 and said == []
-    assert (tmp_path / "r.png").stat().st_size > 10_000
+    assert_drawn(page, tmp_path, width, dark)
