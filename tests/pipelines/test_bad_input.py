@@ -251,6 +251,8 @@ def test_a_typo_names_the_nearest_key(tmp_path: Path) -> None:
         (["--set", "source.nobody.licence=MIT"], ["nobody", "choose one of: wikipedia"]),
         (["--set", "text.normalise=['whitespaces']"], ["whitespaces", "chapter-headings"]),
         (["--set", "seed"], ["not key=value"]),
+        (["--set", "text.normalise.whitespace.version=2"], ["holds no table", "text.normalise.whitespace"]),
+        (["--set", "name.of.it=x"], ["holds no table", "name.of.it"]),
         (["--runner", "abacus"], ["no such runner", "local"]),
         (["--workers", "0"], ["needs a worker"]),
         (["--encoder", "enigma"], ["no encoder", "tokenizers"]),
