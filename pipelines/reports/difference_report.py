@@ -28,9 +28,10 @@ from pipelines.auditing.side import DECIDING, Side, load_side
 from pipelines.reports import moved_documents, stage_arcs
 from pipelines.reports.excerpts import redacted
 
-_ROWS = 60  # unpublished: our choice; of a list, before the rest is only counted
+_ROWS = 30  # unpublished: our choice; of a list, before the rest is only counted: a page stays below 500 kB
 _TEMPLATES = Path(__file__).parent / "templates"
 _URL = re.compile(r'\w+://[^\s"]+')
+_MEASURES = (("documents", "kept", count), ("bytes", "text_bytes", size), ("tokens", "tokens", count))
 _STYLES = {"A": "good", "B": "good", "C": "", "F": "bad"}
 
 
@@ -74,6 +75,7 @@ def difference_report(found: Difference, public: bool = False) -> bytes:
         "stages": line,
         "arcs": stage_arcs.picture(line),
         "groups": groups,
+        "hidden": moved_documents.count_groups(changes) - len(groups) if changes is not None else 0,
         "moved": moved_documents.picture(groups),
         "divergence": _divergence(found.divergence) if found.divergence is not None else None,
         "commits": commits,
@@ -112,25 +114,19 @@ def _totals(found: Difference) -> Sequence[tuple[str, str, str]]:
     """(what, before and after, by how much) of the documents kept, their bytes and their tokens."""
     rows = []
     for what, field, unit in _MEASURES:
-        before, after = (sum(_of(side, field) for side in both) for both in _both(found))
+        before = sum(_of(source.first, field) for source in found.sources)
+        after = sum(_of(source.second, field) for source in found.sources)
         said = unit(after) if before == after else f"{unit(before)} → {unit(after)}"
         rows.append((what, said, change_in_words(before, after)))
     return rows
-
-
-_MEASURES = (("documents", "kept", count), ("bytes", "text_bytes", size), ("tokens", "tokens", count))
-
-
-def _both(found: Difference) -> tuple[list[Counts | None], list[Counts | None]]:
-    return [source.first for source in found.sources], [source.second for source in found.sources]
 
 
 def _of(counts: Counts | None, field: str) -> int:
     return 0 if counts is None else int(getattr(counts, field))
 
 
-def _pictures(found: Difference) -> Sequence[tuple[str, Markup]]:
-    """What each source kept before and after, measure by measure."""
+def _pictures(found: Difference) -> Sequence[tuple[str, Markup, int]]:
+    """What each source kept before and after, measure by measure, and how many sources more there are."""
     pictures = []
     for what, field, unit in _MEASURES:
         rows = []
@@ -140,7 +136,8 @@ def _pictures(found: Difference) -> Sequence[tuple[str, Markup]]:
                 says = change_in_words(before, after)
                 words = unit(after) if before == after else f"{unit(before)} → {unit(after)}, {says}"
                 rows.append(Pair(source.name, before, after, words))
-        pictures.append((what, before_after(rows[:_ROWS], f"{what} kept of each source, before and after")))
+        drawn = before_after(rows[:_ROWS], f"{what} kept of each source, before and after")
+        pictures.append((what, drawn, max(0, len(rows) - _ROWS)))
     return pictures
 
 

@@ -13,6 +13,8 @@ from pipelines.auditing.side import Side
 from pipelines.reports.excerpts import documents, excerpt, parting
 from pipelines.steps.blocks import Blocks
 
+_GROUPS = 15  # unpublished: our choice; of a kind, the largest
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -52,8 +54,13 @@ def picture(found: Sequence[Group]) -> Markup:
     return bars(rows, "documents that went, came, changed or moved, by reason")
 
 
+def count_groups(changes: DocumentChanges) -> int:
+    """How many groups there are of all kinds."""
+    return sum(map(len, (changes.removed, changes.added, changes.changed, changes.resplit)))
+
+
 def groups(changes: DocumentChanges, first: Side, second: Side, public: bool) -> list[Group]:
-    """Every group, with the texts of its examples unless the page is for all.
+    """The largest groups of each kind, with the texts of their examples unless the page is for all.
 
     Raises:
         SourceError: A part of a store is missing.
@@ -65,7 +72,8 @@ def groups(changes: DocumentChanges, first: Side, second: Side, public: bool) ->
         ("{}", "c4", "{:,}", changes.resplit, (first,)),
     )
     found = []
-    for says, style, signed, moved, sides in kinds:
+    for says, style, signed, every, sides in kinds:
+        moved = every[:_GROUPS]
         stored = [{} if public else _texts(side, moved) for side in sides]
         for group in moved:
             shown = [] if public else [Shown(one, _shown(one.doc_id, stored)) for one in group.examples]

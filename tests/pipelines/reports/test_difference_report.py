@@ -12,12 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 from raw_data import near_copy, prose
 from resealed_corpus import edit_third_text, reseal
 from strangers_words import EVIL, Elements, assert_drawn, assert_harmless
 from tiny_corpus import Tiny, built, command
 
+from pipelines.auditing.changes import Change
 from pipelines.auditing.difference import difference
 from pipelines.reports.difference_report import change_in_words, difference_report
 
@@ -203,6 +205,23 @@ def test_a_public_page_has_no_samples_and_no_urls(two: Two) -> None:
     for private in (*ids, found.divergence.doc_id, "example.org", "alert(document", "blockquote>", "doc:"):
         assert private not in page
     assert "removed: too few words" in page and "[URL]" in page
+
+
+def test_a_page_stays_small_however_much_differs(two: Two) -> None:
+    found = difference(*two.refs)
+    assert found.documents is not None
+    many = tuple(Change(f"source.s{number}.title", '"' * 5000, '"' * 5000) for number in range(900))
+    (changed,) = found.documents.changed
+    groups = tuple(msgspec.structs.replace(changed, reason=f"s{number}") for number in range(900))
+    sources = tuple(msgspec.structs.replace(found.sources[0], name=f"s{number}") for number in range(900))
+    documents = msgspec.structs.replace(found.documents, changed=groups)
+    more = msgspec.structs.replace(
+        found, recipe=many, files=many, environment=many, sources=sources, documents=documents
+    )
+    page = difference_report(more)
+    assert len(page) < 500_000
+    words = " ".join(Elements(page.decode()).words)
+    assert "and 870 more, which" in words and "885 more are in" in words and "; 870 sources more" in words
 
 
 def test_a_copy_is_bit_identical(tiny: Tiny, copy_of: Callable[[], Tiny]) -> None:
