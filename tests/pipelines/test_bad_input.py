@@ -251,7 +251,7 @@ def test_a_typo_names_the_nearest_key(tmp_path: Path) -> None:
         (["--set", "source.nobody.licence=MIT"], ["nobody", "choose one of: wikipedia"]),
         (["--set", "text.normalise=['whitespaces']"], ["whitespaces", "chapter-headings"]),
         (["--set", "seed"], ["not key=value"]),
-        (["--set", "text.normalise.whitespace.version=2"], ["holds no table", "text.normalise.whitespace"]),
+        (["--set", "input.pile.files.first.size=2"], ["holds no table", "input.pile.files.first"]),
         (["--set", "name.of.it=x"], ["holds no table", "name.of.it"]),
         (["--runner", "abacus"], ["no such runner", "local"]),
         (["--workers", "0"], ["needs a worker"]),
