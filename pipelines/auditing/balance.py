@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from corpus import storage
 from corpus.drops import Drop
-from corpus.ledger import FIRST_REFUSAL, tally
+from corpus.ledger import FIRST_REFUSAL, TALLIED, tally
 from corpus.manifest import Manifest, load_manifest, read_ref
 from corpus.part import read_part
 from corpus.provenance import SHARDS_STAGE, Ledger, read_placement
 from corpus.shard import read_starts
 from corpus.table import Columns, concat
-from pipelines.steps.blocks import BLOCK_STAGES, COMMENTS, ROWS, Blocks
+from pipelines.steps.blocks import BLOCK_STAGES, COMMENTS, ROWS, Blocks, ledger_starts
 
 _PLACED = ("documents", "text_bytes", "tokens")
 
@@ -116,14 +116,13 @@ def _count_ledger(store: str, manifest: Manifest, sums: _Sums) -> None:
         for part in stage.parts
         if part.name.endswith(COMMENTS)
     }
-    folder = manifest.stage_folder(store, "verdicts")
-    ledgers = [p.name for p in manifest.stage("verdicts").parts if p.name.endswith("ledger.parquet")]
-    for group, name in enumerate(ledgers):
-        rows = concat(read_part(storage.join(folder, name)))
+    starts = ledger_starts(manifest)
+    for group, url in enumerate(Ledger.sealed_in(store, manifest).urls):
+        rows = concat(read_part(url, ("blob", *TALLIED)))
         if not rows:
             continue
         sums.ledger.update(tally(rows))
-        records = _records(blocks, group, with_posts)
+        records = _records(blocks, np.diff(starts), group, with_posts)
         cell = rows["source"].astype(np.int64) * 256 + rows["drop"]
         for value, count in _added(cell, records):
             sums.ledger[f"{value // 256}/{value % 256}/records"] += count
@@ -140,12 +139,12 @@ def _added(cell: NDArray[np.int64], column: NDArray[np.int64]) -> list[tuple[int
     return list(zip(cells.tolist(), sums.tolist(), strict=True))
 
 
-def _records(blocks: Blocks, group: int, with_posts: set[str]) -> NDArray[np.int64]:
+def _records(blocks: Blocks, rows_of: NDArray[np.int64], group: int, with_posts: set[str]) -> NDArray[np.int64]:
     """int64[n], of how many records each ledger row of a group is made: one, or a thread's or story's posts."""
     counts = []
     for block in blocks.group(group):
         stem = blocks.rows[block].removesuffix(ROWS)
-        count = np.ones(len(blocks.read_rows(block, ["drop"])["drop"]), np.int64)
+        count = np.ones(rows_of[block], np.int64)
         if stem.rpartition("/")[2] in with_posts:
             rows: Columns = concat(read_part(stem + COMMENTS, ["row"]))
             count = np.maximum(np.bincount(rows["row"], minlength=len(count)), count)

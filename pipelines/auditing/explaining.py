@@ -21,7 +21,7 @@ from corpus.recipe import Recipe
 from corpus.table import Columns
 from pipelines.auditing.finding import find_text, find_url
 from pipelines.auditing.tracing import known_facts, shown
-from pipelines.steps.blocks import Blocks
+from pipelines.steps.blocks import Blocks, block_of, ledger_starts
 
 _SHOWN = 20
 
@@ -145,9 +145,8 @@ def _place(manifest: Manifest, ledger: Ledger, document: str) -> int:
 
 
 def _verdict(store: str, manifest: Manifest, ledger: Ledger, place: int) -> Verdict:
-    part, row = ledger.address(place)
-    blocks = Blocks.sealed_in(store, manifest)
-    return _in_words(manifest, ledger.row(part, row), known_facts(blocks, *blocks.find_row(part, row)))
+    facts = known_facts(Blocks.sealed_in(store, manifest), *block_of(ledger_starts(manifest), place))
+    return _in_words(manifest, ledger.row(*ledger.address(place)), facts)
 
 
 def _in_words(manifest: Manifest, row: Columns, facts: dict[str, str]) -> Verdict:

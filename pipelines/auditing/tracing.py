@@ -25,7 +25,7 @@ from corpus.recipe import DUMPS
 from corpus.shard import read_tokens
 from corpus.table import Columns, concat, take
 from pipelines.auditing.raw_records import input_of, read_raw
-from pipelines.steps.blocks import COMMENTS, ROWS, Blocks
+from pipelines.steps.blocks import COMMENTS, ROWS, Blocks, block_of, ledger_starts
 
 _MEASURED = ("words", "letters_percent", "repeated_lines_percent", "repairs", "language_percent")
 _VOCABULARY = "map-00000-vocabulary.arrow"
@@ -104,11 +104,12 @@ def find(store: str, manifest: Manifest, address: str) -> Trace:
     shard = find_shard(manifest, name)
     placed = locate(manifest, store, shard, int(position))
     blocks = Blocks.sealed_in(store, manifest)
-    at = blocks.find_row(placed.ledger, placed.row)
+    ledger = Ledger.sealed_in(store, manifest)
+    at = block_of(ledger_starts(manifest), int(ledger.starts[placed.ledger]) + placed.row)
     source = manifest.recipe.source[placed.source]
     rules = {
         name: int(value[0])
-        for name, value in Ledger.sealed_in(store, manifest).row(placed.ledger, placed.row, _MEASURED).items()
+        for name, value in ledger.row(placed.ledger, placed.row, _MEASURED).items()
         if value[0] != NOT_ASKED
     }
     return Trace(

@@ -41,7 +41,7 @@ from corpus.recipe import Recipe, with_overrides
 from corpus.shard import read_starts
 from corpus.table import Columns, concat
 from pipelines.auditing.answerable import needs_a_run
-from pipelines.steps.blocks import Blocks
+from pipelines.steps.blocks import ledger_starts
 from pipelines.steps.duplicates import EVIDENCE
 
 FIGURES = ("documents", "bytes", "tokens")
@@ -163,12 +163,6 @@ def _tokens(store: str, manifest: Manifest, rows: Columns) -> tuple[NDArray[np.i
     return least, most
 
 
-def _first_rows(blocks: Blocks) -> NDArray[np.int64]:
-    """The ledger row at which each block begins: the rows of blocks stand there one block after another."""
-    counts = [len(blocks.read_rows(block, ["drop"])["drop"]) for block in range(len(blocks.rows))]
-    return np.cumsum([0, *counts])[:-1]
-
-
 @dataclass(frozen=True, eq=False)
 class _Ties:
     """Who is tied to whom, and which components the change leaves alone.
@@ -267,7 +261,7 @@ def _keys(ids: NDArray[np.uint8]) -> NDArray[np.bytes_]:
 
 def _measured(store: str, manifest: Manifest) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Both ends of every measured near-duplicate, as rows of the ledger."""
-    first = _first_rows(Blocks.sealed_in(store, manifest))
+    first = ledger_starts(manifest)
     folder = manifest.stage_folder(store, "evidence")
     found = []
     for part in manifest.stage("evidence").parts:

@@ -52,8 +52,8 @@ def report(ref: str, data: str = "", public: bool = False) -> bytes:
     manifest, store = corpus.manifest, corpus.store
     blocks = Blocks.sealed_in(store, manifest)
     rules = rules_of(manifest)
-    found = scan(store, manifest, blocks, rules)
-    grouped = clusters(store, manifest, blocks, found)
+    found = scan(store, manifest, rules)
+    grouped = clusters(store, manifest, found)
     known = known_of(store, manifest)
     gallery = None if public else Curator(store, manifest, blocks, data).gallery(found, rules)
     values: dict[str, Any] = {

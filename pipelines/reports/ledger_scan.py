@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,16 +9,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from corpus import storage
 from corpus.drops import Drop
 from corpus.ledger import FIRST_REFUSAL
 from corpus.manifest import Manifest
-from corpus.part import read_part
+from corpus.provenance import Ledger
 from corpus.table import Columns, row_count, take
-from pipelines.steps.blocks import BLOCK_STAGES, ROWS, Blocks
+from pipelines.steps.blocks import ledger_starts
 from pipelines.steps.least import Least
 
-_LEDGER = re.compile(r"reduce-(\d+)-ledger\.parquet")
 _COLUMNS = ("doc_id", "source", "blob", "record", "offset", "raw_bytes", "text_bytes", "drop")
 _MEASURED = ("words", "letters_percent", "repeated_lines_percent", "language_percent")
 _LOST = ("winner", "inter", "union")
@@ -104,14 +101,14 @@ class LedgerScan:
     losers: NDArray[np.uint16] = field(default_factory=lambda: np.zeros(0, np.uint16))
 
 
-def scan(store: str, manifest: Manifest, blocks: Blocks, rules: Sequence[Rule]) -> LedgerScan:
+def scan(store: str, manifest: Manifest, rules: Sequence[Rule]) -> LedgerScan:
     """Reads every ledger row once."""
     found = LedgerScan(nearest={rule.drop: (Least(), Least()) for rule in rules})
     cut = {int(value) for rule in rules if rule.column == "words" for value in rule.thresholds if value > 0}
     found.length_edges = np.array(sorted({1 << power for power in range(32)} | {0} | cut - {_NEVER}), np.int64)
     found.lengths = np.zeros(len(found.length_edges) - 1, np.int64)
     winners, losers = [found.winners], [found.losers]
-    for rows in ledger_rows(store, manifest, blocks, [*_COLUMNS, *_MEASURED, *_LOST]):
+    for rows in ledger_rows(store, manifest, [*_COLUMNS, *_MEASURED, *_LOST]):
         _sample(found, rows)
         _measure(found, rows, rules)
         lost = np.flatnonzero(rows["drop"] >= Drop.EXACT_DUPLICATE)
@@ -143,28 +140,13 @@ def _measure(found: LedgerScan, rows: Columns, rules: Sequence[Rule]) -> None:
                 least.add(take(rows, which), np.abs(margin[which]))
 
 
-def ledger_rows(store: str, manifest: Manifest, blocks: Blocks, columns: Sequence[str]) -> Iterator[Columns]:
+def ledger_rows(store: str, manifest: Manifest, columns: Sequence[str]) -> Iterator[Columns]:
     """Every ledger row in batches, and beside its columns its address: `at_block` and `at_row`."""
-    counts = _block_rows(manifest)
-    folder = manifest.stage_folder(store, "verdicts")
-    for part in manifest.stage("verdicts").parts:
-        name = _LEDGER.fullmatch(part.name)
-        if name is None:
-            continue
-        members = np.array(blocks.group(int(name[1])), np.int64)
-        starts = np.concatenate([[0], np.cumsum([counts[block] for block in members])])
-        first = 0
-        for rows in read_part(storage.join(folder, part.name), columns):
-            places = np.arange(first, first + row_count(rows))
-            which = np.searchsorted(starts, places, "right") - 1
-            yield rows | {"at_block": members[which], "at_row": places - starts[which]}
-            first += row_count(rows)
-
-
-def _block_rows(manifest: Manifest) -> list[int]:
-    """The rows of every block, in their order."""
-    parts = [part for stage in manifest.stages if stage.name in BLOCK_STAGES for part in stage.parts]
-    return [part.rows for part in parts if part.name.endswith(ROWS)]
+    starts = ledger_starts(manifest)
+    for first, rows in Ledger.sealed_in(store, manifest).read(columns):
+        places = np.arange(first, first + row_count(rows))
+        block = np.searchsorted(starts, places, "right") - 1
+        yield rows | {"at_block": block, "at_row": places - starts[block]}
 
 
 @dataclass(frozen=True)
@@ -191,7 +173,7 @@ class Clusters:
     pairs: NDArray[np.int64]
 
 
-def clusters(store: str, manifest: Manifest, blocks: Blocks, found: LedgerScan, show: int = 20) -> Clusters:
+def clusters(store: str, manifest: Manifest, found: LedgerScan, show: int = 20) -> Clusters:
     """Who lost to whom; reads the ids of the ledger once more, to learn where the winners stand."""
     sources = len(manifest.recipe.source)
     pairs = np.zeros((sources, sources), np.int64)
@@ -200,7 +182,7 @@ def clusters(store: str, manifest: Manifest, blocks: Blocks, found: LedgerScan, 
     keys = np.ascontiguousarray(found.winners).view("V16").ravel()
     distinct, which, counts = np.unique(keys, return_inverse=True, return_counts=True)
     found_at = np.full((len(distinct), 3), -1, np.int64)
-    for rows in ledger_rows(store, manifest, blocks, ["doc_id", "source"]):
+    for rows in ledger_rows(store, manifest, ["doc_id", "source"]):
         ids = np.ascontiguousarray(rows["doc_id"]).view("V16").ravel()
         places = np.minimum(np.searchsorted(distinct, ids), len(distinct) - 1)
         hit = distinct[places] == ids

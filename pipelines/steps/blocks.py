@@ -88,27 +88,6 @@ class Blocks:
         first = number * self.group_size
         return range(first, min(first + self.group_size, len(self.rows)))
 
-    def ledger_rows(self, number: int) -> Iterator[tuple[int, int]]:
-        """The blocks of a group, each with the ledger row at which it begins: a group is a part of the ledger."""
-        first = 0
-        for block in self.group(number):
-            yield block, first
-            first += row_count(self.read_rows(block, ["drop"]))
-
-    def find_row(self, ledger: int, row: int) -> tuple[int, int]:
-        """The (block, row) of a ledger row.
-
-        Raises:
-            IndexError: The part of the ledger has no such row.
-        """
-        first = 0
-        for block in self.group(ledger):
-            count = row_count(self.read_rows(block, ["drop"]))
-            if first <= row < first + count:
-                return block, row - first
-            first += count
-        raise IndexError(f"row {row} of {first} in part {ledger} of the ledger")
-
     def group_of(self, block: NDArray[np.uint32]) -> NDArray[np.int64]:
         """The group of each block."""
         return block.astype(np.int64) // self.group_size
@@ -125,6 +104,23 @@ class Blocks:
         """The texts of a block in batches: (row numbers, texts)."""
         for columns in read_part(self.text[block]):
             yield columns["row"], columns["text"]
+
+
+def ledger_starts(manifest: Manifest) -> NDArray[np.int64]:
+    """int64[blocks + 1], at which row of the ledger each block begins: there they stand one after another."""
+    parts = [part for stage in manifest.stages if stage.name in BLOCK_STAGES for part in stage.parts]
+    return np.cumsum([0, *(part.rows for part in parts if part.name.endswith(ROWS))], dtype=np.int64)
+
+
+def block_of(starts: NDArray[np.int64], place: int) -> tuple[int, int]:
+    """The block that a row of the ledger is from, and its row there.
+
+    Args:
+        starts: int64[blocks + 1], as `ledger_starts` gives them.
+        place: The row, of the whole ledger.
+    """
+    block = int(np.searchsorted(starts, place, "right")) - 1
+    return block, place - int(starts[block])
 
 
 class BlockWriter:

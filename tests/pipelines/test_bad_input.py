@@ -128,7 +128,7 @@ def test_a_flipped_bit_is_found_by_the_container(
 @pytest.mark.parametrize(
     ("name", "data"),
     [
-        ("a.jsonl.zst", gzip.compress(b'{"text": "x"}\n')),
+        ("a.jsonl.zst", gzip.compress(b'{"text": "x"}\n', mtime=0)),
         ("a.jsonl", zstandard.ZstdCompressor().compress(b'{"text": "x"}\n')),
         ("a.jsonl.bz2", b'{"text": "plain"}\n'),
     ],

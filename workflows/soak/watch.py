@@ -10,7 +10,7 @@ import os
 import subprocess
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,14 +83,22 @@ def _stage_at_work(store: Path) -> str:
 
 
 def _charge(parent: int, usage: Usage, set_back: bool = True) -> None:
-    """Reads the peaks of a process and its children, and sets them back."""
+    """Reads the peaks of a process and of those it started, and sets them back."""
     usage.parent = max(usage.parent, _peak(parent, set_back))
-    try:
-        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    except OSError:
-        return
-    for child in children:
-        usage.worker = max(usage.worker, _peak(int(child), set_back))
+    for process in _started_by(parent):
+        usage.worker = max(usage.worker, _peak(process, set_back))
+
+
+def _started_by(process: int) -> Iterator[int]:
+    """The children of a process, whichever of its threads started them, and theirs."""
+    for children in Path(f"/proc/{process}/task").glob("*/children"):
+        try:
+            found = [int(child) for child in children.read_text().split()]
+        except OSError:  # the thread ended
+            continue
+        for child in found:
+            yield child
+            yield from _started_by(child)
 
 
 def _peak(pid: int, set_back: bool) -> int:

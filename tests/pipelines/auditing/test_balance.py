@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import zstandard
-from conftest import Tiny, command
+from tiny_corpus import Tiny, command
 
 from corpus.drops import Drop
 from pipelines.auditing.balance import Account, Line, balance

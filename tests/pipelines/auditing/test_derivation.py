@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from conftest import Tiny
+from tiny_corpus import Tiny
 
 from corpus.errors import IntegrityError
 from corpus.manifest import Manifest, load_manifest, read_ref

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from conftest import Tiny, command
+from tiny_corpus import Tiny, command
 
 from corpus.drops import Drop
 from corpus.errors import SourceError

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from tiny_corpus import ROOT
 
 TABLE = ROOT / "pipelines/auditing/README.md"
 CODE = re.compile(r"`([^`]+)`")

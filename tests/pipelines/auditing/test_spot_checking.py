@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import zstandard
-from conftest import Tiny, command
+from tiny_corpus import Tiny, command
 
 from pipelines.auditing.spot_checking import spot_check
 

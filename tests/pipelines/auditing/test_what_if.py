@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import Tiny, command
 from raw_data import near_copy, prose
+from tiny_corpus import Tiny, command
 
 from corpus.errors import RecipeError
 from corpus.manifest import Manifest, load_manifest, read_ref
