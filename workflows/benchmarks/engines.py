@@ -4,8 +4,8 @@
 
 DIR holds jsonl.zst files with a `text` field; without it, the generated sample's Pile shards are read. Every build
 runs as a whole process with its workers, and is counted with them; of --rounds the cheapest counts. Peak memory is
-that of the largest worker and of the process that drives them, seen in builds of their own over the fewest and the
-most copies (Linux). What is not ours is the build's: --set. A worker holds one shard of ids, at most
+that of the larger of two workers and of the process that drives them, seen in builds of their own over the fewest
+and the most copies (Linux). What is not ours is the build's: --set. A worker holds one shard of ids, at most
 tokens.shard_bytes: peaks compare where even one copy fills a shard. Exits 1 unless, over the same copies, every
 engine sealed the same manifest. Writes the section "engines" of RESULTS.md.
 """
@@ -116,10 +116,11 @@ def _command(work: Path, folder: Path, runner: str, copies: int, more: Sequence[
 
 def _peaks(work: Path, runner: str, copies: int, more: Sequence[str]) -> Peaks:
     with tempfile.TemporaryDirectory(dir=work) as folder:
-        watched = watch(_command(work, Path(folder), runner, copies, more), Path(folder, "store"))
+        command = _command(work, Path(folder), runner, copies, [*more, "--workers", "2"])
+        watched = watch(command, Path(folder, "store"))
     driver = max(usage.parent for usage in watched.stages.values()) / 1e6
     worker = max(usage.worker for usage in watched.stages.values()) / 1e6
-    return Peaks(worker or driver, driver)  # alone, a local worker is the driver
+    return Peaks(worker, driver)
 
 
 def _build(work: Path, runner: str, copies: int, more: Sequence[str]) -> Run:
@@ -146,7 +147,7 @@ def _section(runs: Sequence[Run], peaks: Mapping[tuple[str, int], Peaks], option
             + f" of text in all; the cheapest of {_rounds(options.rounds)}. Slope is CPU-seconds of the whole"
             " process tree over text, start-up what the line says of no text.",
             _table(runs),
-            "Peak memory of the largest worker, and of the process that drives them:",
+            "Peak memory of the larger of two workers, for one alone may be the driver, and of the driver:",
             _memory(peaks),
             "Over the same copies every engine sealed the same manifest."
             if _agree(runs)

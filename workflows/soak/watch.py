@@ -55,16 +55,17 @@ def watch(command: Sequence[str], store: Path, env: Mapping[str, str] | None = N
     """
     usage: dict[str, Usage] = defaultdict(Usage)
     stage, looked = BEFORE, 0.0
+    seen: set[int] = set()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, text=True) as process:
         while process.poll() is None:
             now = _stage_at_work(store) or stage
             if now != stage:
-                _charge(process.pid, usage[stage])
+                _charge(process.pid, usage[stage], seen)
                 stage = now
             if time.monotonic() - looked > _SPILL_SECONDS:
                 looked = time.monotonic()
                 # Read, not set back: a process that ends between two looks has been seen before.
-                _charge(process.pid, usage[stage], set_back=False)
+                _charge(process.pid, usage[stage], seen, set_back=False)
                 usage[stage].spilled = max(usage[stage].spilled, _bytes_below(store / "stages" / stage))
             time.sleep(_PAUSE_SECONDS)
         out, err = process.communicate()
@@ -82,11 +83,17 @@ def _stage_at_work(store: Path) -> str:
         return ""
 
 
-def _charge(parent: int, usage: Usage, set_back: bool = True) -> None:
-    """Reads the peaks of a process and of those it started, and sets them back."""
+def _charge(parent: int, usage: Usage, seen: set[int], set_back: bool = True) -> None:
+    """Reads the peaks of a process and of those it started, and sets them back.
+
+    What is met for the first time is not counted: a fork that is about to become another program still has the
+    memory of its parent.
+    """
     usage.parent = max(usage.parent, _peak(parent, set_back))
     for process in _started_by(parent):
-        usage.worker = max(usage.worker, _peak(process, set_back))
+        if process in seen:
+            usage.worker = max(usage.worker, _peak(process, set_back))
+        seen.add(process)
 
 
 def _started_by(process: int) -> Iterator[int]:
