@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from corpus import storage
 from corpus.table import Column, Columns, LogicalDigest, from_batch, to_batch
@@ -144,6 +147,57 @@ def read_row(url: str, row: int, columns: Sequence[str] | None = None) -> Column
                 return from_batch(found.to_batches()[0])
             first = last
     raise IndexError(f"row {row} of {first}")
+
+
+@dataclass(frozen=True, eq=False)
+class RowGroups:
+    """What a Parquet part says of its row groups.
+
+    Attributes:
+        starts: int64[groups + 1], at which row each begins, and how many rows there are.
+        least: Column -> int64[groups], its least value in each.
+        largest: Column -> int64[groups].
+    """
+
+    starts: NDArray[np.int64]
+    least: Mapping[str, NDArray[np.int64]]
+    largest: Mapping[str, NDArray[np.int64]]
+
+    def may_hold(self, values: Mapping[str, int]) -> NDArray[np.bool_]:
+        """bool[groups], whether a row with these values may lie in each."""
+        found = np.ones(len(self.starts) - 1, np.bool_)
+        for name, value in values.items():
+            found &= (self.least[name] <= value) & (value <= self.largest[name])
+        return found
+
+
+def row_groups(url: str, columns: Sequence[str]) -> RowGroups:
+    """The row groups of a Parquet part, with the bounds of some integer columns.
+
+    Raises:
+        SourceError: The file is not there.
+    """
+    with storage.open_input(url) as file:
+        metadata = pq.ParquetFile(file).metadata
+        groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+        at = {name: metadata.schema.names.index(name) for name in columns}
+        found = {name: [group.column(at[name]).statistics for group in groups] for name in columns}
+    # A group without rows has no bounds: let it hold nothing.
+    return RowGroups(
+        np.cumsum([0, *(group.num_rows for group in groups)], dtype=np.int64),
+        {name: np.array([said.min if said else 0 for said in found[name]], np.int64) for name in columns},
+        {name: np.array([said.max if said else -1 for said in found[name]], np.int64) for name in columns},
+    )
+
+
+def read_row_group(url: str, group: int, columns: Sequence[str] | None = None) -> Columns:
+    """The rows of one row group of a Parquet part.
+
+    Raises:
+        SourceError: The file is not there.
+    """
+    with storage.open_input(url) as file:
+        return from_batch(pq.ParquetFile(file).read_row_group(group, columns).combine_chunks().to_batches()[0])
 
 
 def logical_digest(url: str) -> tuple[str, int]:
