@@ -99,6 +99,24 @@ def judge(texts: Texts, rules: FilterRules) -> Judgement:
     size = texts.lengths
     letters_percent = 100 * lettered // np.maximum(words, 1)
     repeated_percent = 100 * repeated // np.maximum(lines, 1)
+    drop = refusal(words, size, letters_percent, repeated_percent, rules)
+    return Judgement(
+        drop=drop,
+        words=words.astype(np.int32),
+        size=size,
+        letters_percent=letters_percent.astype(np.uint8),
+        repeated_lines_percent=repeated_percent.astype(np.uint8),
+    )
+
+
+def refusal(
+    words: NDArray[np.int64],
+    size: NDArray[np.int64],
+    letters_percent: NDArray[np.int64],
+    repeated_percent: NDArray[np.int64],
+    rules: FilterRules,
+) -> NDArray[np.uint8]:
+    """Which rule refuses texts of these measured values first: uint8[n], a `Drop`."""
     refusals = (
         (Drop.EMPTY, words == 0),
         (Drop.TOO_FEW_WORDS, words < rules.min_words),
@@ -107,13 +125,7 @@ def judge(texts: Texts, rules: FilterRules) -> Judgement:
         (Drop.REPEATED_LINES, repeated_percent > rules.max_repeated_lines_percent),
     )
     drop = np.select([refused for _, refused in refusals], [reason for reason, _ in refusals], Drop.KEPT)
-    return Judgement(
-        drop=drop.astype(np.uint8),
-        words=words.astype(np.int32),
-        size=size,
-        letters_percent=letters_percent.astype(np.uint8),
-        repeated_lines_percent=repeated_percent.astype(np.uint8),
-    )
+    return drop.astype(np.uint8)
 
 
 @njit(cache=True, nogil=True)

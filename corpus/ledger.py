@@ -40,6 +40,8 @@ from corpus.errors import IntegrityError
 from corpus.table import Columns
 
 _FIELDS = ("documents", "raw_bytes", "extracted_bytes", "text_bytes", "repairs")
+TALLIED = ("source", "drop", *_FIELDS[1:])  # the columns that `tally` reads
+LEDGER_STAGE, LEDGER_SUFFIX = "verdicts", "ledger.parquet"
 FIRST_REFUSAL = Drop.EMPTY  # below it, a record could not be read and its raw bytes are what is dropped
 
 

@@ -1,4 +1,4 @@
-"""The charts of every report: bars, a histogram with its threshold, curves, a matrix.
+"""The charts of every report: bars, bars before and after, a histogram with its threshold, curves, a matrix.
 
 Each is drawn once, as it will be printed: no script redraws it, so whatever a reader needs stands in it as words.
 """
@@ -19,6 +19,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 16.0, 34.0, 40.0
 _PLOT = 220.0
 _BETWEEN = 48.0  # room for a panel's name, clear of the numbers above it
 _ROW = 22.0
+_CHARACTER = 7.0  # what one takes in the widest of the fonts that the style sheet names
 
 Label = Callable[[float], str]
 
@@ -82,7 +83,8 @@ class Bar:
 
 def bars(rows: Sequence[Bar], says: str) -> Markup:
     """Lengths side by side, each with its name and its value in words."""
-    left, right = 190.0, 150.0
+    left = _room(190.0, [row.name for row in rows])
+    right = _room(150.0, [row.words for row in rows])
     widest = max((row.value for row in rows), default=0) or 1
     drawing = Drawing(WIDTH, _ROW * len(rows) + 6, says)
     for number, row in enumerate(rows):
@@ -91,6 +93,40 @@ def bars(rows: Sequence[Bar], says: str) -> Markup:
         drawing.words(left - 8, y + 14, row.name, "end")
         drawing.rectangle((left, y + 2, max(length, 0.5), _ROW - 6), row.style)
         drawing.words(left + length + 6, y + 14, row.words, "soft")
+    return drawing.markup()
+
+
+def _room(least: float, words: Sequence[str]) -> float:
+    """The pixels of a margin that words stand in: no more than leaves the bars a third."""
+    return min(max(least, max(map(len, words), default=0) * _CHARACTER + 14), WIDTH / 3)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A row of two lengths: its name, what it was and is, and what stands behind it in words."""
+
+    name: str
+    before: float
+    after: float
+    words: str
+
+
+def before_after(rows: Sequence[Pair], says: str) -> Markup:
+    """Lengths that changed: what was and is, then in another colour what went, or in a third what came."""
+    left = _room(150.0, [row.name for row in rows])
+    right = _room(150.0, [row.words for row in rows])
+    widest = max((max(row.before, row.after) for row in rows), default=0) or 1
+    scale = (WIDTH - left - right) / widest
+    drawing = Drawing(WIDTH, _ROW * len(rows) + 6, says)
+    for number, row in enumerate(rows):
+        y = number * _ROW + 3
+        both, most = (scale * value for value in sorted((row.before, row.after)))
+        drawing.words(left - 8, y + 14, row.name, "end")
+        drawing.rectangle((left, y + 2, max(both, 0.5), _ROW - 6), "c0")
+        if most > both:  # however little it is, it shows
+            style = "gone" if row.after < row.before else "kept"
+            drawing.rectangle((left + both, y + 2, max(most - both, 1.5), _ROW - 6), style)
+        drawing.words(left + most + 8, y + 14, row.words, "soft")
     return drawing.markup()
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,21 +48,35 @@ def render(folder: Path, template: str, values: Mapping[str, Any]) -> bytes:
     Returns:
         UTF-8 text; the same for the same values.
     """
-    loader = jinja2.FileSystemLoader([folder, _HERE])
-    environment = jinja2.Environment(
-        loader=loader,
+    style = (_HERE / "page.css").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    page = environment([folder, _HERE], seen).get_template(template)
+    return page.render(values, style=Markup(style), style_digest=digest).encode()
+
+
+def environment(folders: Sequence[Path], harmless: Callable[[str], str]) -> jinja2.Environment:
+    """What reads templates and prints their values; `count`, `size` and `percent` are filters in each.
+
+    Args:
+        folders: Where templates and what they include lie.
+        harmless: What a text goes through when it is printed; what is markup already does not.
+
+    Returns:
+        An environment that escapes, and where a name without a value is an error.
+    """
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folders),
         autoescape=True,
-        finalize=lambda value: seen(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
+        finalize=lambda value: (
+            harmless(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+        ),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(count_of=count, size_of=size)
-    style = (_HERE / "page.css").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    page = environment.get_template(template).render(values, style=Markup(style), style_digest=digest)
-    return page.encode()
+    made.filters.update(count=count, size=size, percent=percent)
+    return made
 
 
 def count(number: int) -> str:
@@ -77,7 +91,6 @@ def size(number: float) -> str:
     while abs(number) >= 999.95 and power < len(units) - 1:
         number, power = number / 1000, power + 1
     return f"{number:,.1f} {units[power]}" if power else f"{number:,.0f} B"
-    raise AssertionError
 
 
 def percent(part: float, whole: float) -> str:

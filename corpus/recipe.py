@@ -300,6 +300,27 @@ def load_recipe(path: str, overrides: tuple[str, ...] = ()) -> Recipe:
     return msgspec.structs.replace(recipe, input=tuple(entry.resolved() for entry in recipe.input))
 
 
+def with_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
+    """A resolved recipe with some keys set to other values, as `--set` gives them.
+
+    Raises:
+        RecipeError: An unknown key, a wrong type or value.
+    """
+    tree = cast("dict[str, Any]", _stated(recipe.canonical()))
+    for override in overrides:
+        apply_override(tree, override)
+    changed = convert(tree, Recipe, "--set", "recipe")
+    _check(changed, "--set")
+    return msgspec.structs.replace(changed, input=tuple(entry.resolved() for entry in changed.input))
+
+
+def _stated(value: Any) -> Any:
+    """A tree without the keys that hold nothing, which TOML has no word for."""
+    if isinstance(value, dict):
+        return {key: _stated(inner) for key, inner in value.items() if inner is not None}
+    return [_stated(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
 def _check(recipe: Recipe, path: str) -> None:
     """What types cannot say.
 

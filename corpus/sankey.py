@@ -15,7 +15,8 @@ _FLOW = 380.0  # unpublished: our choice; pixels that the whole takes where noth
 _NODE = 11.0
 _LINE = 15.0  # a node and its words take at least this
 _GAP = 7.0
-_LEFT, _RIGHT = 150.0, 190.0
+_LEFT, _RIGHT, _WIDEST = 150.0, 190.0, 300.0  # the margins, which longer names widen so far
+_CHARACTER = 7.0  # pixels that one takes in the widest of the fonts that the style sheet names
 
 
 Node = tuple[int, str]
@@ -74,7 +75,9 @@ def sankey(
         KeyError: A flow names a node that is in no column.
     """
     nodes = [(number, name) for number, column in enumerate(columns) for name in column]
-    boxes = _boxes(columns, _values(flows))
+    values = _values(flows)
+    words = {node: f"{node[1]} {label(values.get(node, 0))}" for node in nodes}
+    boxes = _boxes(columns, values, _margins(words, len(columns) - 1))
     style = {(0, name): f"c{number % COLOURS}" for number, name in enumerate(columns[0])} | dict(styles)
     height = max((box.bottom for box in boxes.values()), default=0.0)
     drawing = Drawing(WIDTH, height + 8, says)
@@ -86,8 +89,18 @@ def sankey(
         drawing.rectangle((box.x, box.y + 4, _NODE, box.height), f"node {style.get(node, 'c7')}")
         middle = box.y + box.height / 2 + 8
         beside = box.x - 7 if first else box.x + _NODE + 7
-        drawing.words(beside, middle, f"{node[1]} {label(box.value)}", "end" if first else "")
+        drawing.words(beside, middle, words[node], "end" if first else "")
     return drawing.markup()
+
+
+def _margins(words: Mapping[Node, str], last: int) -> tuple[float, float]:
+    """What the words beside the first and the last column take."""
+
+    def taken(at: int) -> float:
+        longest = max((len(said) for (column, _), said in words.items() if column == at), default=0)
+        return min(longest * _CHARACTER + 12, _WIDEST)
+
+    return max(_LEFT, taken(0)), max(_RIGHT, taken(last) + _NODE)
 
 
 def _values(flows: Sequence[Flow]) -> Mapping[Node, int]:
@@ -100,18 +113,21 @@ def _values(flows: Sequence[Flow]) -> Mapping[Node, int]:
     return into | out
 
 
-def _boxes(columns: Sequence[Sequence[str]], values: Mapping[Node, int]) -> dict[Node, _Box]:
+def _boxes(
+    columns: Sequence[Sequence[str]], values: Mapping[Node, int], margins: tuple[float, float]
+) -> dict[Node, _Box]:
     """Each column's nodes one below the other, the shorter columns in the middle."""
     totals = [sum(values.get((number, name), 0) for name in column) for number, column in enumerate(columns)]
     scale = _FLOW / (max(totals, default=0) or 1)
-    step = (WIDTH - _LEFT - _RIGHT - _NODE) / max(1, len(columns) - 1)
+    left, right = margins
+    step = (WIDTH - left - right - _NODE) / max(1, len(columns) - 1)
     boxes: dict[Node, _Box] = {}
     bottoms = []
     for number, column in enumerate(columns):
         y = 0.0
         for name in column:
             value = values.get((number, name), 0)
-            box = boxes[number, name] = _Box(value, _LEFT + number * step, y, max(value * scale, 1.0))
+            box = boxes[number, name] = _Box(value, left + number * step, y, max(value * scale, 1.0))
             y = box.bottom + _GAP
         bottoms.append(y)
     for (number, _), box in boxes.items():

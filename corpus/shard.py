@@ -17,6 +17,7 @@ Source: NVIDIA Megatron-LM, megatron/core/datasets/indexed_dataset.py, `_IndexWr
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import mmap
 import os
@@ -209,6 +210,27 @@ def read_starts(stem: str) -> NDArray[np.int64]:
     return _read_index(_map(f"{stem}.idx"), f"{stem}.idx")
 
 
+def find_document(stem: str, token: int) -> tuple[int, int, int]:
+    """The document that holds a token: (its number, its first token, how many it has), by a search of the index.
+
+    Of the index no more is read than the search touches; what is read is not checked against the rest.
+
+    Raises:
+        IntegrityError: The file is missing, is no index, or has no document there.
+        SourceError: An object store does not give it.
+    """
+    path = f"{stem}.idx"
+    idx = _map(path)
+    count = _count(idx, path)
+    pointers = idx[_HEADER.size + 4 * count : _HEADER.size + 12 * count].view("<i8")
+    number = bisect.bisect_right(pointers, token * _ID_BYTES) - 1  # numpy's search would copy what is not aligned
+    first = int(pointers[number]) // _ID_BYTES if number >= 0 else 0
+    tokens = int(idx[_HEADER.size : _HEADER.size + 4 * count].view("<i4")[number]) if number >= 0 else 0
+    if not first <= token < first + tokens:
+        raise _broken(path, None, f"no document of the index holds token {token:,}")
+    return number, first, tokens
+
+
 def read_tokens(stem: str, first: int, end: int) -> NDArray[np.uint16]:
     """uint16[end - first], the ids from one position to another, and no more of the shard than that.
 
@@ -239,6 +261,21 @@ def _map(path: str) -> NDArray[np.uint8]:
 
 def _read_index(idx: NDArray[np.uint8], path: str) -> NDArray[np.int64]:
     """int64[n + 1], the token each document starts at, once every number in the index is seen to hold."""
+    count = _count(idx, path)
+    at_pointers, at_documents = _HEADER.size + 4 * count, _HEADER.size + 12 * count
+    lengths = idx[_HEADER.size : at_pointers].view("<i4")
+    pointers = idx[at_pointers:at_documents].view("<i8")
+    documents = idx[at_documents:].view("<i8")
+    _hold(path, _HEADER.size, 4, "the length of document {row} is negative", lengths >= 0)
+    starts = np.zeros(count + 1, np.int64)
+    np.cumsum(lengths, out=starts[1:])
+    _hold(path, at_pointers, 8, "document {row} does not start where the last ended", pointers == 2 * starts[:-1])
+    _hold(path, at_documents, 8, "entry {row} of the document index is wrong", documents == np.arange(count + 1))
+    return starts
+
+
+def _count(idx: NDArray[np.uint8], path: str) -> int:
+    """How many documents an index has, once its header and its size are seen to hold."""
     if len(idx) < _HEADER.size:
         raise _broken(path, len(idx), f"the file ends inside its header of {_HEADER.size} bytes")
     found = _HEADER.unpack(idx[: _HEADER.size].tobytes())
@@ -251,16 +288,7 @@ def _read_index(idx: NDArray[np.uint8], path: str) -> NDArray[np.int64]:
     size = _HEADER.size + 4 * count + 8 * count + 8 * (count + 1)
     if len(idx) != size:
         raise _broken(path, min(len(idx), size), f"the file has {len(idx):,} bytes, not {size:,}")
-    at_pointers, at_documents = _HEADER.size + 4 * count, _HEADER.size + 12 * count
-    lengths = idx[_HEADER.size : at_pointers].view("<i4")
-    pointers = idx[at_pointers:at_documents].view("<i8")
-    documents = idx[at_documents:].view("<i8")
-    _hold(path, _HEADER.size, 4, "the length of document {row} is negative", lengths >= 0)
-    starts = np.zeros(count + 1, np.int64)
-    np.cumsum(lengths, out=starts[1:])
-    _hold(path, at_pointers, 8, "document {row} does not start where the last ended", pointers == 2 * starts[:-1])
-    _hold(path, at_documents, 8, "entry {row} of the document index is wrong", documents == np.arange(count + 1))
-    return starts
+    return count
 
 
 def _hold(path: str, offset: int, width: int, what: str, holds: NDArray[np.bool_]) -> None:

@@ -55,7 +55,9 @@ def apply_override(tree: dict[str, Any], override: str) -> None:
         value = text.strip().strip("\"'")  # 2 and 1.0 are versions, not numbers.
     node: Any = tree
     for depth, key in enumerate(keys[:-1]):
-        if isinstance(node, list):
+        if isinstance(node, dict):
+            node = node.setdefault(key, {})
+        elif isinstance(node, list) and all(isinstance(element, dict) for element in node):
             named = [element for element in node if element.get("name") == key]
             if not named:
                 known = ", ".join(str(element.get("name")) for element in node)
@@ -64,9 +66,7 @@ def apply_override(tree: dict[str, Any], override: str) -> None:
                     f"no {at} is called {key}", where=f"--set {override}", remedy=f"choose one of: {known}"
                 )
             node = named[0]
-        else:
-            node = node.setdefault(key, {})
-    if not isinstance(node, dict):
+    if not isinstance(node, dict):  # nor was it one on the way
         raise RecipeError(
             "this key holds no table", where=f"--set {override}", remedy="name a key of the file, dots between"
         )

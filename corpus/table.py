@@ -50,7 +50,9 @@ def _from_arrow(column: pa.Array) -> Column:
         width = column.type.byte_width
         values = np.frombuffer(column.buffers()[1] or b"", np.uint8)[: (column.offset + len(column)) * width]
         return values[column.offset * width :].reshape(len(column), width)
-    return np.asarray(column.to_numpy(zero_copy_only=False))
+    # Not `to_numpy`, which imports pandas wherever it is installed: half a second of every command.
+    values = np.frombuffer(column.buffers()[1] or b"", column.type.to_pandas_dtype())
+    return values[column.offset : column.offset + len(column)]
 
 
 def row_count(columns: Mapping[str, Column]) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from corpus.recipe import Recipe
+from corpus.recipe import Recipe, Text
 from pipelines.stage import Sealed, Stage
+from pipelines.steps import treatment
 
 
 class Drives(Protocol):
@@ -25,6 +26,7 @@ class Build:
         vocabulary: "gpt2", or where OPT's vocabulary file lies; the recipe only names which it is.
         encoder: "tokenizers" or "fast"; the ids are the same.
         url_lists: Where the recipe's lists of URLs lie, by their sha256.
+        describe: Gives the versions of all that treatments of texts name.
     """
 
     recipe: Recipe
@@ -34,6 +36,7 @@ class Build:
     encoder: str
     driver: Drives
     url_lists: Mapping[str, str] = field(default_factory=dict)
+    describe: Callable[[Sequence[Text]], dict[str, Any]] = treatment.describe
 
     def stage(self, name: str, **parts: Any) -> Sealed:
         """Runs a stage of this store, or finds it sealed."""

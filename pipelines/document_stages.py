@@ -16,7 +16,7 @@ from corpus.url import URL_VERSION
 from corpus.url_list import URL_LIST_VERSION
 from pipelines.build import Build
 from pipelines.stage import Sealed, task_name
-from pipelines.steps import documents, dumps, stories, threads, treatment
+from pipelines.steps import documents, dumps, stories, threads
 
 
 def read_all(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
@@ -40,10 +40,11 @@ def _reading_rules(recipe: Recipe, readers: Sequence[str]) -> dict[str, Any]:
     } | listing
 
 
-def _treatment_rules(recipe: Recipe, readers: Sequence[str]) -> dict[str, Any]:
+def _treatment_rules(build: Build, readers: Sequence[str]) -> dict[str, Any]:
     """What decides their documents beside: how the texts of their sources are treated, and the rules' versions."""
+    recipe = build.recipe
     texts = {source.name: source.text or recipe.text for source in _fed(recipe, readers)}
-    said = treatment.describe(list(texts.values()))
+    said = build.describe(list(texts.values()))
     if "blocks" in said:  # a source's, for the ledger's rows number the blocks of theirs
         said["blocks"]["blocks"] = dict(zip(texts, said["blocks"]["blocks"], strict=True))
     return {"texts": {name: msgspec.to_builtins(text) for name, text in texts.items()}} | said
@@ -94,7 +95,7 @@ def read_documents(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
     return [
         build.stage(
             "documents",
-            rules=_reading_rules(build.recipe, readers) | _treatment_rules(build.recipe, readers),
+            rules=_reading_rules(build.recipe, readers) | _treatment_rules(build, readers),
             inputs=identities(blobs, numbers),
             job=documents.DocumentsJob(build.data, build.recipe, blobs, tasks, build.url_lists),
             tasks=len(tasks),
@@ -137,7 +138,7 @@ def read_reddit(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
     parts = bodies.urls("bodies.arrow")
     chains = build.stage(
         "chains",
-        rules=rules | _treatment_rules(build.recipe, ["reddit"]),
+        rules=rules | _treatment_rules(build, ["reddit"]),
         inputs=[nodes.digest, bodies.digest],
         job=threads.ChainsJob(job, tuple(parts), {int(url[-18:-13]): url for url in chosen}),
         tasks=len(parts),
@@ -175,7 +176,7 @@ def read_hacker_news(build: Build, blobs: tuple[Blob, ...]) -> list[Sealed]:
     )
     made = build.stage(
         "stories",
-        rules=rules | _treatment_rules(build.recipe, ["hacker-news"]),
+        rules=rules | _treatment_rules(build, ["hacker-news"]),
         inputs=[roots.digest, *identities(blobs, numbers)],
         job=stories.StoriesJob(job, tuple(roots.urls("roots.arrow"))),
         tasks=len(numbers),

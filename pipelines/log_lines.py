@@ -41,8 +41,15 @@ def speak(log_format: str, debug: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     if log_format == "json":
         handler.setFormatter(JsonLines())
+    if not debug:
+        handler.addFilter(_is_meant_for_people)
     level = logging.INFO if debug else logging.CRITICAL
     logging.basicConfig(handlers=[handler], level=level, format="%(message)s", force=True)
     LOGGER.setLevel(logging.INFO)
     logging.captureWarnings(log_format == "json")
     logging.getLogger("py.warnings").setLevel(logging.WARNING)
+
+
+def _is_meant_for_people(record: logging.LogRecord) -> bool:
+    """Ours, warnings, and what ends a process; by name, for distributed gives its loggers levels of their own."""
+    return record.name.split(".")[0] in (LOGGER.name, "py") or record.levelno >= logging.CRITICAL

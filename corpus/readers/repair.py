@@ -15,19 +15,26 @@ _ESCAPE = re.compile(
 )
 
 
+def is_utf8(data: bytes) -> bool:
+    """Whether the bytes need no repair."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def repair_utf8(data: bytes) -> tuple[bytes, int]:
     """The bytes as valid UTF-8, and how many U+FFFD that took.
 
     Each maximal part of an ill-formed sequence becomes one. Source: The Unicode Standard, section 3.9, "U+FFFD
     Substitution of Maximal Subparts".
     """
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        repaired = data.decode(errors="replace")
-        # 0xEF never continues a sequence, so what decodes to U+FFFD without repair is found byte for byte.
-        return repaired.encode(), repaired.count(_REPLACEMENT) - data.count(_REPLACEMENT.encode())
-    return data, 0
+    if is_utf8(data):
+        return data, 0
+    repaired = data.decode(errors="replace")
+    # 0xEF never continues a sequence, so what decodes to U+FFFD without repair is found byte for byte.
+    return repaired.encode(), repaired.count(_REPLACEMENT) - data.count(_REPLACEMENT.encode())
 
 
 def repair_surrogate_escapes(json: bytes) -> tuple[bytes, int]:

@@ -103,8 +103,8 @@ def _documents(found: DocumentChanges) -> str:
         f"{found.kept[0]:,} -> {found.kept[1]:,} kept; {found.same:,} in both as they were",
         f"{left:,} texts left, {came:,} came, {both:,} are in both",
     ]
-    if found.resplit:
-        lines.append(f"{found.resplit:,} went from training to validation or back")
+    for moved in found.resplit:
+        lines += [f"{moved.documents:,} went {moved.reason} ({moved.tokens:,} tokens)", *_examples(moved)]
     for title, groups in (("removed", found.removed), ("added, before", found.added)):
         for moved in groups:
             sign = "+" if groups is found.added else "-"

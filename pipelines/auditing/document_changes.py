@@ -1,12 +1,12 @@
 """Documents of two corpora, joined by their ids: which came, which went, which changed, and why.
 
 The id of a document is a digest of its source, its place and its raw record: the same id is the same record.
-Ledger and placement are read in passes over ranges of ids: memory is bounded however large the corpora are.
+The ledger and the encoded documents are read in passes over ranges of ids: memory is bounded whatever the size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -16,13 +16,16 @@ from numpy.typing import NDArray
 from corpus.drops import Drop
 from corpus.errors import IntegrityError
 from corpus.part import read_part
+from corpus.provenance import Ledger
 from corpus.table import Columns, concat, row_count, take
 from pipelines.auditing.side import Side
 from pipelines.steps.blocks import Blocks
+from pipelines.steps.tokens import SPLITS, Ordering
 
 DOCUMENTS_AT_ONCE = 1 << 22  # unpublished: our choice; about 100 bytes each of either corpus
 EXAMPLES = 3  # unpublished: our choice
 _NO_DOCUMENT = 255
+_SPLIT = "map-00000-split.arrow"
 _LEDGER = ("doc_id", "source", "blob", "record", "drop", "winner")
 
 
@@ -52,7 +55,7 @@ class DocumentChanges(msgspec.Struct, frozen=True):
         removed: By the first alone, by what the second's ledger says of them.
         added: By the second alone, by what the first's says.
         changed: By both with another text, by source.
-        resplit: By both, in training here and in validation there.
+        resplit: By both, in training here and in validation there, or the other way; tokens of the first.
         texts: Different texts that the first has alone, both have, and the second has alone: where a duplicate is
             kept in another's place, documents move and texts stay.
     """
@@ -62,7 +65,7 @@ class DocumentChanges(msgspec.Struct, frozen=True):
     removed: tuple[Moved, ...]
     added: tuple[Moved, ...]
     changed: tuple[Moved, ...]
-    resplit: int
+    resplit: tuple[Moved, ...]
     texts: tuple[int, int, int]
 
 
@@ -106,16 +109,10 @@ def _in_pass(keys: NDArray[np.uint8], number: int, passes: int) -> NDArray[np.bo
     return chosen
 
 
-def _ledger(side: Side) -> Iterator[Columns]:
-    for part in side.manifest.stage("verdicts").parts:
-        if part.name.endswith("ledger.parquet"):
-            yield from read_part(side.part_url("verdicts", part.name), _LEDGER)
-
-
 def _documents(side: Side, number: int, passes: int) -> Columns:
     """The ledger rows of a pass in the order of their ids, with text digests, tokens and split of what is kept."""
-    tables = [take(table, _in_pass(table["doc_id"], number, passes)) for table in _ledger(side)]
-    rows = concat(tables) or _no_rows()
+    ledger = Ledger.sealed_in(side.store, side.manifest).read(_LEDGER)
+    rows = concat(take(table, _in_pass(table["doc_id"], number, passes)) for _, table in ledger) or _no_rows()
     rows = take(rows, np.argsort(_ids(rows["doc_id"]), kind="stable"))
     ids = _ids(rows["doc_id"])
     rows |= {"text": np.zeros((len(ids), 32), np.uint8), "tokens": np.zeros(len(ids), np.int64)}
@@ -125,13 +122,14 @@ def _documents(side: Side, number: int, passes: int) -> Columns:
         table = blocks.read_rows(block, ["doc_id", "text_digest"])
         mine = _in_pass(table["doc_id"], number, passes)
         rows["text"][_places(ids, table["doc_id"][mine], blocks.rows[block])] = table["text_digest"][mine]
-    for shard in side.manifest.shards:
-        url = side.part_url("shards", f"{shard.name}.placement.parquet")
-        for table in read_part(url, ["doc_id", "tokens"]):
+    ordering = Ordering.seeded(side.part_url("split", _SPLIT), side.manifest.recipe.seed)
+    for part in side.manifest.stage("encode").parts:
+        url = side.part_url("encode", part.name)
+        for table in ordering.apply(read_part(url, ["doc_id", "source", "tokens"])):
             mine = _in_pass(table["doc_id"], number, passes)
             at = _places(ids, table["doc_id"][mine], url)
             rows["tokens"][at] = table["tokens"][mine]
-            rows["valid"][at] = shard.split == "valid"
+            rows["valid"][at] = table["split"][mine] == SPLITS.index("valid")
     return rows
 
 
@@ -153,7 +151,8 @@ def _places(ids: NDArray[np.bytes_], wanted: NDArray[np.uint8], where: str) -> N
 def _texts(side: Side, number: int, passes: int) -> NDArray[np.bytes_]:
     """The text digests of a pass that kept documents have, once each."""
     blocks = Blocks.sealed_in(side.store, side.manifest)
-    kept = (drops["drop"] == Drop.KEPT for drops in _ledger(side))
+    drops = Ledger.sealed_in(side.store, side.manifest).read(["drop"])
+    kept = (rows["drop"] == Drop.KEPT for _, rows in drops)
     everything = np.concatenate([np.zeros(0, np.bool_), *kept])
     found, at = [np.zeros((0, 16), np.uint8)], 0
     for block in range(len(blocks.rows)):
@@ -175,7 +174,7 @@ class _Join:
         self._absent = _reasons_of_absence(first, second), _reasons_of_absence(second, first)
         self._groups: dict[tuple[str, str], _Group] = {}
         self._kept = [0, 0]
-        self._same = self._resplit = 0
+        self._same = 0
         self._texts = [0, 0, 0]
 
     def add_documents(self, one: Columns, other: Columns) -> None:
@@ -195,7 +194,7 @@ class _Join:
             self._add_moved(index, take(rows, gone), across[index][gone], winners[index][gone])
         both = (one["drop"][left] == Drop.KEPT) & (other["drop"][right] == Drop.KEPT)
         left, right = left[both], right[both]
-        self._resplit += int((one["valid"][left] != other["valid"][right]).sum())
+        self._add_resplit(take(one, left), other["valid"][right])
         unlike = (one["text"][left] != other["text"][right]).any(axis=1)
         self._same += int((~unlike).sum())
         moved = other["tokens"][right] - one["tokens"][left]
@@ -204,6 +203,13 @@ class _Join:
             mine = changed["source"] == source
             group = self._group("changed", self._sides[0].manifest.recipe.source[source].name)
             group.add(take(changed, mine), int(moved[unlike][mine].sum()), None)
+
+    def _add_resplit(self, rows: Columns, valid: NDArray[np.bool_]) -> None:
+        """Groups documents that the second corpus holds out and the first does not, or the other way."""
+        for was, way in ((False, "from training to validation"), (True, "from validation to training")):
+            mine = take(rows, (rows["valid"] == was) & (valid != was))
+            if row_count(mine):
+                self._group("resplit", way).add(mine, int(mine["tokens"].sum()), None)
 
     def add_texts(self, one: NDArray[np.bytes_], other: NDArray[np.bytes_]) -> None:
         """Counts the texts of a pass."""
@@ -240,7 +246,7 @@ class _Join:
             removed=self._moved("removed", self._sides[0]),
             added=self._moved("added", self._sides[1]),
             changed=self._moved("changed", self._sides[0]),
-            resplit=self._resplit,
+            resplit=self._moved("resplit", self._sides[0]),
             texts=(self._texts[0], self._texts[1], self._texts[2]),
         )
 

@@ -55,7 +55,7 @@ class StageChange(msgspec.Struct, frozen=True):
 def stage_changes(first: Side, second: Side) -> tuple[StageChange, ...]:
     """The stages that differ in rules or rows, in the order of the pipeline."""
     found = []
-    for name in _in_order(first, second):
+    for name in in_order(first, second):
         one, other = _stage(first, name), _stage(second, name)
         if one is None or other is None:
             found.append(StageChange(name, (one is not None, other is not None), (), (), (), ()))
@@ -68,7 +68,7 @@ def stage_changes(first: Side, second: Side) -> tuple[StageChange, ...]:
     return tuple(found)
 
 
-def _in_order(first: Side, second: Side) -> list[str]:
+def in_order(first: Side, second: Side) -> list[str]:
     """The stages of both; one that the second has alone stands where the second has it."""
     names = [stage.name for stage in first.manifest.stages]
     at = 0
@@ -97,7 +97,7 @@ def _other_inputs(first: Side, second: Side, name: str) -> tuple[tuple[str, ...]
     after = set()
     for side, alone in ((first, one - other), (second, other - one)):
         after |= {stage.name for stage in side.manifest.stages if side.sealed(stage.name).digest in alone}
-    order = _in_order(first, second)
+    order = in_order(first, second)
     return tuple(sorted({path for path, _ in files})), tuple(sorted(after, key=order.index))
 
 

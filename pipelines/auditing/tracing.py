@@ -6,32 +6,28 @@ The id of a document is a digest of its raw record: where the sources are at han
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from corpus import storage
 from corpus.document import Texts, document_id
-from corpus.drops import Drop
 from corpus.errors import IntegrityError, SourceError
 from corpus.language import NOT_ASKED
 from corpus.manifest import Manifest, load_manifest, read_ref
 from corpus.part import read_part
-from corpus.provenance import Placed, find_shard, locate
-from corpus.readers.container import decompress
-from corpus.readers.formats import FORMATS
+from corpus.provenance import Ledger, Placed, find_shard, locate
 from corpus.readers.hacker_news import record_key
-from corpus.readers.parquet import read_parquet
 from corpus.readers.record import Lines
 from corpus.readers.reddit import base36, parse
-from corpus.readers.tar import untar
-from corpus.recipe import DUMPS, Input
+from corpus.recipe import DUMPS
 from corpus.shard import read_tokens
 from corpus.table import Columns, concat, take
-from pipelines.steps.blocks import COMMENTS, ROWS, Blocks
-from pipelines.steps.reading import read_line_batches
+from pipelines.auditing.raw_records import input_of, read_raw
+from pipelines.steps.blocks import COMMENTS, ROWS, Blocks, block_of, ledger_starts
 
+_MEASURED = ("words", "letters_percent", "repeated_lines_percent", "repairs", "language_percent")
 _VOCABULARY = "map-00000-vocabulary.arrow"
 
 
@@ -86,36 +82,67 @@ def trace(ref: str, address: str, data: str | None) -> Trace:
     """
     store, digest = read_ref(ref)
     manifest = load_manifest(store, digest)
+    found = find(store, manifest, address)
+    if data is None:
+        return found
+    read: dict[str, dict[int, bytes]] = {}
+    for path, numbers in records_by_file([found]).items():
+        read[path] = read_raw(manifest, data, path, numbers)
+    return prove(manifest, found, read)
+
+
+def find(store: str, manifest: Manifest, address: str) -> Trace:
+    """Follows a token to the address of its record, which is not read.
+
+    Raises:
+        SourceError: No such shard or token.
+        IntegrityError: The store contradicts itself.
+    """
     name, colon, position = address.rpartition(":")
     if not colon or not position.isdecimal():
         raise SourceError("this is no token", where=address, remedy="write it as <shard>:<position>")
     shard = find_shard(manifest, name)
     placed = locate(manifest, store, shard, int(position))
     blocks = Blocks.sealed_in(store, manifest)
-    row = take(blocks.read_rows(placed.block), np.array([placed.row]))
-    if row["doc_id"][0].tobytes().hex() != placed.doc_id or row["drop"][0] != Drop.KEPT:
-        raise IntegrityError(
-            "placement and ledger disagree", where=address, remedy="run audit.py verify on this corpus"
-        )
-    source = manifest.recipe.source[int(row["source"][0])]
-    records = _records(manifest, blocks, placed)
-    measured = ["words", "letters_percent", "repeated_lines_percent", "repairs"]
-    if row["language_percent"][0] != NOT_ASKED:
-        measured.append("language_percent")
-    proved = None
-    if data is not None:
-        records = [_fetch(manifest, data, record) for record in records]
-        proved = _identity(source.name, manifest, records) == placed.doc_id
+    ledger = Ledger.sealed_in(store, manifest)
+    at = block_of(ledger_starts(manifest), int(ledger.starts[placed.ledger]) + placed.row)
+    source = manifest.recipe.source[placed.source]
+    rules = {
+        name: int(value[0])
+        for name, value in ledger.row(placed.ledger, placed.row, _MEASURED).items()
+        if value[0] != NOT_ASKED
+    }
     return Trace(
         placed=placed,
         token=_token(store, manifest, name, int(position), placed),
         source=(source.name, source.title, source.licence),
-        rules={name: int(row[name][0]) for name in measured},
-        text=_text(blocks, placed),
-        facts=known_facts(blocks, placed.block, placed.row),
-        records=records,
-        proved=proved,
+        rules=rules,
+        text=_text(blocks, *at),
+        facts=known_facts(blocks, *at),
+        records=_records(manifest, blocks, placed, *at),
+        proved=None,
     )
+
+
+def records_by_file(traces: Sequence[Trace]) -> dict[str, set[int]]:
+    """The records of some traces, file by file, so that each file is read once."""
+    wanted: dict[str, set[int]] = {}
+    for found in traces:
+        for record in found.records:
+            wanted.setdefault(record.path, set()).add(record.record)
+    return wanted
+
+
+def prove(manifest: Manifest, found: Trace, read: Mapping[str, Mapping[int, bytes]]) -> Trace:
+    """The trace with its records' bytes, and whether they give the document's id.
+
+    Args:
+        read: What `read_raw` gave of each file.
+    """
+    records = [replace(record, raw=read[record.path].get(record.record)) for record in found.records]
+    whole = all(record.raw is not None for record in records)
+    proved = whole and _identity(found.source[0], manifest, records) == found.placed.doc_id
+    return replace(found, records=records, proved=proved)
 
 
 def _token(store: str, manifest: Manifest, name: str, position: int, placed: Placed) -> tuple[int, bytes, int]:
@@ -125,13 +152,15 @@ def _token(store: str, manifest: Manifest, name: str, position: int, placed: Pla
     return ids[-1], spelt[ids[-1]], sum(len(spelt[token]) for token in ids[:-1])
 
 
-def _text(blocks: Blocks, placed: Placed) -> bytes:
-    for rows, texts in blocks.read_text(placed.block):
-        found = np.flatnonzero(rows == placed.row)
+def _text(blocks: Blocks, block: int, row: int) -> bytes:
+    for rows, texts in blocks.read_text(block):
+        found = np.flatnonzero(rows == row)
         if len(found):
             return texts[int(found[0])]
     raise IntegrityError(
-        "the block has no text for this document", where=placed.doc_id, remedy="run audit.py verify on this corpus"
+        "the block has no text for a document that is kept",
+        where=f"{blocks.text[block]}, row {row}",
+        remedy="run audit.py verify on this corpus",
     )
 
 
@@ -145,13 +174,13 @@ def known_facts(blocks: Blocks, block: int, row: int) -> dict[str, str]:
     return {name: value for name, value in named.items() if value}
 
 
-def _records(manifest: Manifest, blocks: Blocks, placed: Placed) -> list[RawRecord]:
+def _records(manifest: Manifest, blocks: Blocks, placed: Placed, block: int, row: int) -> list[RawRecord]:
     """The record of a document, or the posts of a thread or story."""
     blob = manifest.blobs[placed.blob]
-    if _input_of(manifest, blob.path).reader not in DUMPS:
+    if input_of(manifest, blob.path).reader not in DUMPS:
         return [RawRecord(blob.path, placed.record, placed.offset, placed.raw_bytes, "", None)]
-    comments = concat(read_part(blocks.rows[placed.block].removesuffix(ROWS) + COMMENTS))
-    mine: Columns = take(comments, comments["row"] == placed.row)
+    comments = concat(read_part(blocks.rows[block].removesuffix(ROWS) + COMMENTS))
+    mine: Columns = take(comments, comments["row"] == row)
     columns = zip(
         *(mine[n].tolist() for n in ("blob", "record", "offset", "raw_bytes", "kind", "id")), strict=True
     )
@@ -166,51 +195,13 @@ def _post_name(kind: int, own: int) -> str:
     return f"t{kind}_{base36(own)}" if kind else str(own)
 
 
-def _input_of(manifest: Manifest, path: str) -> Input:
-    name = next(blob.input for blob in manifest.blobs if blob.path == path)
-    return next(entry for entry in manifest.recipe.input if entry.name == name)
-
-
-def _fetch(manifest: Manifest, data: str, record: RawRecord) -> RawRecord:
-    """Reads a record out of its file: a scan from the start, for a compressed stream has no other way in."""
-    for number, raw in raw_records(manifest, data, record.path):
-        if number == record.record:
-            return RawRecord(record.path, record.record, record.offset, record.raw_bytes, record.name, raw)
-    raise IntegrityError(
-        "the file has no such record",
-        where=f"{record.path}, record {record.record}",
-        remedy="restore the pinned file",
-    )
-
-
-def raw_records(manifest: Manifest, data: str, path: str) -> Iterator[tuple[int, bytes]]:
-    """Every record of an input file with its number, read as the build read it.
-
-    Raises:
-        SourceError: The file is not there.
-    """
-    entry, limit = _input_of(manifest, path), manifest.recipe.max_record_bytes
-    opened = untar if path.endswith(".tar") else decompress
-    with storage.open_input(storage.join(data, path)) as file:
-        if entry.reader in DUMPS or (entry.reader != "parquet" and FORMATS[entry.reader].is_lines):
-            for lines in read_line_batches(opened(file, path), limit):
-                yield from zip(lines.number.tolist(), lines.raw, strict=True)
-            return
-        if entry.reader == "parquet":
-            batches = read_parquet(file, path, entry.text_field, entry.label_field or None)
-        else:
-            batches = FORMATS[entry.reader].read(entry, opened(file, path), limit)
-        for records in batches:
-            yield from zip(records.number.tolist(), records.raw, strict=True)
-
-
 def _identity(source: str, manifest: Manifest, records: list[RawRecord]) -> str:
     """The document id that the raw records give, as hex."""
     raws = [record.raw or b"" for record in records]
     if not records[0].name:
         return document_id(source, f"{records[0].path}:{records[0].record}", raws[0]).hex()
     names = [record.name for record in records]
-    if _input_of(manifest, records[0].path).reader == "hacker-news":
+    if input_of(manifest, records[0].path).reader == "hacker-news":
         key = record_key(names)
     else:
         key = f"t3_{base36(int(parse(_first_line(records[0])).thread[0]))}:{','.join(names)}"

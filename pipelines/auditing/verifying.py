@@ -2,62 +2,119 @@
 
 The ref names the manifest, the manifest's name is its digest; the history vouches for the statement, the statement
 for the integrity index, the index for every file. Then the parts are read back: their logical digests are those of
-the manifest, and ledger, placement and shards account for each other.
+the manifest, its recipe gives the keys of its stages, and ledger, placement and shards account for each other.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from numpy.typing import NDArray
 
 from corpus import storage
-from corpus.attestation import FileEntry, load_index
+from corpus.attestation import FileEntry
 from corpus.drops import Drop
 from corpus.errors import IntegrityError, SourceError, TokentrailError
-from corpus.ledger import balances, check_input, check_source, tally
-from corpus.manifest import Manifest, load_manifest, read_history, read_ref, split_ref
-from corpus.part import blob_digest, logical_digest, read_part
-from corpus.shard import ShardFacts, read_starts, verify_shard
+from corpus.ledger import TALLIED, balances, check_input, check_source, tally
+from corpus.manifest import Manifest, PartEntry, split_ref
+from corpus.part import blob_digest, logical_digest
+from corpus.provenance import Ledger, read_placement
+from corpus.shard import Shard
+from corpus.table import row_count
+from pipelines.auditing.derivation import check_derivation
 from pipelines.garbage import find_garbage
 from pipelines.progress import megabytes
 from pipelines.seal import check_placed
+from pipelines.sealed_corpus import chain_of_trust
 from pipelines.stage import load_sealed
+from pipelines.steps.blocks import BLOCK_STAGES
 
 _RESTORE = "restore this file from a copy of the store, or remove it and build the corpus again"
+SMALL_BYTES = 1 << 20  # unpublished: our choice; what is smaller is hashed in less time than it takes to draw it
 Say = Callable[[str], None]
+Check = Callable[[str, Manifest], str]
+Watch = Callable[[int, int], None]
 
 
-def verify(ref: str, say: Say) -> list[TokentrailError]:
-    """Checks everything that can be checked without the sources; gives what was found wrong.
+def verify(ref: str, say: Say, watch: Watch | None = None, deep: bool = False) -> list[TokentrailError]:
+    """Checks what can be checked without the sources; gives what was found wrong.
 
     Args:
         ref: For instance build/refs/sample/1.0.0.
         say: Takes a line for each thing that holds.
+        watch: Takes the bytes hashed so far, and those of all files.
+        deep: Whether the rows of every table are held to the manifest. Without, those are that auditors read:
+            blocks, ledger and placements. The tables between the stages then have but the bytes that the history
+            vouches for.
     """
-    failures: list[TokentrailError] = []
     try:
         store, manifest, files = _chain_of_trust(ref)
     except TokentrailError as error:
         return [error]
     say(f"ref, manifest, history, statement and index vouch for each other: sha256:{manifest.digest()}")
-    broken = _check_files(store, files)
-    failures += broken
+    broken = _check_files(store, files, watch)
     if not broken:
         size = sum(file.size for file in files)
         say(f"{len(files):,} files of {megabytes(size)} have the bytes they were sealed with")
-    for check in (_check_parts, _check_ledger, _check_shards, _check_placement):
+
+    def check_tables(store: str, manifest: Manifest) -> str:
+        return _check_tables(store, manifest, deep, {error.where for error in broken})
+
+    checks = check_tables, check_derivation, _check_ledger, _check_shards, _check_placement
+    return broken + _hold(checks, store, manifest, say)
+
+
+def _hold(checks: Sequence[Check], store: str, manifest: Manifest, say: Say) -> list[TokentrailError]:
+    """Runs checks, each whatever the others find."""
+    failures: list[TokentrailError] = []
+    for check in checks:
         try:
             say(check(store, manifest))
         except TokentrailError as error:
             failures.append(error)
         except Exception as error:
-            failures.append(_wrong(f"a part cannot be read: {type(error).__name__}: {error}", f"{check.__name__}"))
+            failures.append(_wrong(f"a part cannot be read: {type(error).__name__}: {error}", check.__name__))
     return failures
+
+
+def verify_sample(ref: str, count: int, seed: str, say: Say, watch: Watch | None = None) -> list[TokentrailError]:
+    """Checks the chain of trust, the keys of stages, the bytes of all small files and of some others.
+
+    Args:
+        ref: For instance build/refs/sample/1.0.0.
+        count: How many of the larger files.
+        seed: Draws them: those whose sha256 of seed and path is smallest.
+        say: Takes a line for each thing that holds.
+        watch: Takes the bytes hashed so far, and those of all files to hash.
+    """
+    try:
+        store, manifest, files = _chain_of_trust(ref)
+    except TokentrailError as error:
+        return [error]
+    say("ref, manifest, history, statement and index vouch for each other")
+    large = [file for file in files if file.size > SMALL_BYTES]
+    large.sort(key=lambda file: hashlib.sha256(f"{seed}\n{file.path}".encode()).digest())
+    chosen = [file for file in files if file.size <= SMALL_BYTES] + large[:count]
+    broken = _check_files(store, chosen, watch)
+    if not broken:
+        size, whole = (megabytes(sum(file.size for file in some)) for some in (chosen, files))
+        say(f"{len(chosen):,} of {len(files):,} files, {size} of {whole}, have the bytes they were sealed with")
+    return broken + _hold([check_derivation], store, manifest, say)
+
+
+def grade(failures: Sequence[TokentrailError]) -> str:
+    """A: the same bytes; B: the same rows, in tables of other bytes; F: anything else.
+
+    A grade C, differences that are explained, needs two corpora to compare: a verification never gives it.
+    """
+    if not failures:
+        return "A"
+    tables = all(f.where.startswith("stages/") and f.where.endswith((".arrow", ".parquet")) for f in failures)
+    return "B" if tables else "F"
 
 
 def _wrong(what: str, where: str) -> IntegrityError:
@@ -65,24 +122,20 @@ def _wrong(what: str, where: str) -> IntegrityError:
 
 
 def _chain_of_trust(ref: str) -> tuple[str, Manifest, tuple[FileEntry, ...]]:
-    store, digest = read_ref(ref)
-    _, name, version = split_ref(ref)
-    manifest = load_manifest(store, digest)
-    if (manifest.name, manifest.version) != (name, version):
-        raise _wrong(f"the ref names another corpus, {manifest.name}@{manifest.version}", ref)
-    entries = [entry for entry in read_history(store) if entry.subject == f"{name}@{version}"]
-    if not entries or entries[-1].manifest != digest:
-        raise _wrong("the history does not say that this corpus was sealed under this name", ref)
-    index = load_index(store, digest, entries[-1].statement)
-    known = {file.path for file in index.files}
-    for stage in manifest.stages:
+    corpus = chain_of_trust(ref)
+    for stage in corpus.manifest.stages:
         for part in stage.parts:
-            if f"stages/{stage.name}/{stage.key}/parts/{part.name}" not in known:
+            if corpus.part_path(stage.name, part.name) not in corpus.files:
                 raise _wrong(f"the integrity index does not list part {part.name} of stage {stage.name}", ref)
-    return store, manifest, index.files
+    for shard in corpus.manifest.shards:
+        for name, sealed in ((f"{shard.name}.bin", shard.bin_sha256), (f"{shard.name}.idx", shard.idx_sha256)):
+            file = corpus.files.get(corpus.part_path("shards", name))
+            if file is None or file.sha256 != sealed:
+                raise _wrong("the index has another sha256 of a shard than the manifest seals", name)
+    return corpus.store, corpus.manifest, tuple(corpus.files.values())
 
 
-def _check_files(store: str, files: Sequence[FileEntry]) -> list[TokentrailError]:
+def _check_files(store: str, files: Sequence[FileEntry], watch: Watch | None) -> list[TokentrailError]:
     """Every file's sha256 and size; hashing leaves Python to other threads, so all cores are used."""
 
     def check(file: FileEntry) -> TokentrailError | None:
@@ -94,13 +147,20 @@ def _check_files(store: str, files: Sequence[FileEntry]) -> list[TokentrailError
             return _wrong(f"the file has {size:,} bytes, sealed were {file.size:,}", file.path)
         return None if digest == file.sha256 else _wrong(f"the file's sha256 is {digest}", file.path)
 
+    total, done, failures = sum(file.size for file in files), 0, []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return [error for error in pool.map(check, files) if error is not None]
+        for file, error in zip(files, pool.map(check, files), strict=True):
+            done += file.size
+            if watch is not None:
+                watch(done, total)
+            if error is not None:
+                failures.append(error)
+    return failures
 
 
-def _check_parts(store: str, manifest: Manifest) -> str:
-    """Every part says what the manifest says it says."""
-    count = 0
+def _check_tables(store: str, manifest: Manifest, deep: bool, broken: Set[str]) -> str:
+    """Tables hold the rows that the manifest seals: what auditors read, and what has other bytes; or all."""
+    tables: list[tuple[str, PartEntry]] = []
     for stage in manifest.stages:
         folder = storage.join(store, "stages", stage.name, stage.key)
         sealed = load_sealed(folder)
@@ -109,27 +169,28 @@ def _check_parts(store: str, manifest: Manifest) -> str:
         ]:
             raise _wrong("the stage's seal and the manifest differ", storage.join(folder, "stage.json"))
         for part in stage.parts:
-            if part.name.endswith((".arrow", ".parquet")):
-                url = storage.join(folder, "parts", part.name)
-                if logical_digest(url) != (part.logical, part.rows):
-                    raise _wrong("the rows of a part are not those the manifest seals", url)
-                count += 1
-    return f"{count:,} tables hold the rows that the manifest seals"
+            path = f"stages/{stage.name}/{stage.key}/parts/{part.name}"
+            read = deep or stage.name in BLOCK_STAGES or part.name.endswith(".parquet") or path in broken
+            if read and part.name.endswith((".arrow", ".parquet")):
+                tables.append((path, part))
 
+    def check(table: tuple[str, PartEntry]) -> None:
+        path, part = table
+        if logical_digest(storage.join(store, path)) != (part.logical, part.rows):
+            raise _wrong("the rows of a part are not those the manifest seals", path)
 
-def _ledger_parts(store: str, manifest: Manifest) -> Iterator[str]:
-    folder = manifest.stage_folder(store, "verdicts")
-    for part in manifest.stage("verdicts").parts:
-        if part.name.endswith("ledger.parquet"):
-            yield storage.join(folder, part.name)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for _ in pool.map(check, tables):
+            pass
+    which = "tables" if deep else "tables of texts, ledger and placements"
+    return f"{len(tables):,} {which} hold the rows that the manifest seals"
 
 
 def _check_ledger(store: str, manifest: Manifest) -> str:
     """The ledger's sums are the manifest's, and obey the law, per source and per input."""
     counts: Counter[str] = Counter()
-    for url in _ledger_parts(store, manifest):
-        for rows in read_part(url):
-            counts.update(tally(rows))
+    for _, rows in Ledger.sealed_in(store, manifest).read(TALLIED):
+        counts.update(tally(rows))
     recipe = manifest.recipe
     names = [s.name for s in recipe.source] + [f"{entry.name} (unreadable)" for entry in recipe.input]
     found = {balance.name: balance for balance in balances(counts, names)}
@@ -150,17 +211,14 @@ def _check_ledger(store: str, manifest: Manifest) -> str:
 
 
 def _check_shards(store: str, manifest: Manifest) -> str:
-    """Every shard opens, has the tokens and documents sealed, and only ids of its vocabulary."""
+    """Every shard, whose bytes are known, opens and has the tokens and documents sealed, ids of its vocabulary."""
     folder = manifest.stage_folder(store, "shards")
     end, size = manifest.vocabulary["end_of_document"], manifest.vocabulary["size"]
-    there = storage.list_sizes(folder)
     for shard in manifest.shards:
         stem = storage.join(folder, shard.name)
-        idx_bytes = there.get(f"{shard.name}.idx", 0)
-        facts = ShardFacts(
-            shard.documents, shard.tokens, 2 * shard.tokens, shard.bin_sha256, idx_bytes, shard.idx_sha256
-        )
-        mapped = verify_shard(stem, facts)
+        mapped = Shard.open(stem)
+        if (len(mapped), len(mapped.tokens)) != (shard.documents, shard.tokens):
+            raise _wrong("a shard has not the documents and tokens that the manifest says", stem)
         if len(mapped.tokens) and int(mapped.tokens.max()) >= size:
             raise _wrong("a token is no id of the vocabulary", f"{stem}.bin")
         if (mapped.tokens[mapped.starts[1:] - 1] != end).any():
@@ -170,33 +228,30 @@ def _check_shards(store: str, manifest: Manifest) -> str:
 
 
 def _check_placement(store: str, manifest: Manifest) -> str:
-    """Every kept document is placed once, where its shard's index says, and nothing else is."""
-    folder = manifest.stage_folder(store, "shards")
-    placed = [np.zeros((0, 16), np.uint8)]
+    """Every kept document is placed once, in a shard of its source, and nothing else is."""
+    ledger = Ledger.sealed_in(store, manifest)
+    kept, placed = np.zeros(ledger.rows, np.bool_), np.zeros(ledger.rows, np.bool_)
+    source = np.zeros(ledger.rows, np.uint16)
+    for first, rows in ledger.read(("source", "drop")):
+        here = slice(first, first + row_count(rows))
+        kept[here], source[here] = rows["drop"] == Drop.KEPT, rows["source"]
+    names = [source.name for source in manifest.recipe.source]
     for shard in manifest.shards:
-        starts = read_starts(storage.join(folder, shard.name))
-        url = storage.join(folder, f"{shard.name}.placement.parquet")
-        row = 0
-        for columns in read_part(url):
-            stop = row + len(columns["tokens"])
-            if (columns["first_token"] != starts[row:stop]).any():
-                raise _wrong("the placement and the shard's index differ", url)
-            if (columns["tokens"] != np.diff(starts[row : stop + 1])).any():
-                raise _wrong("the placement and the shard's index differ", url)
-            placed.append(columns["doc_id"])
-            row = stop
-        if row != len(starts) - 1:
-            raise _wrong(f"{row:,} documents are placed, the shard holds {len(starts) - 1:,}", url)
-    kept = [np.zeros((0, 16), np.uint8)]
-    for url in _ledger_parts(store, manifest):
-        kept += [rows["doc_id"][rows["drop"] == Drop.KEPT] for rows in read_part(url)]
-    if not np.array_equal(_sorted(placed), _sorted(kept)):
+        try:
+            places = ledger.places(read_placement(manifest, store, shard.name))
+        except IndexError as error:
+            raise _wrong(str(error), shard.name) from error
+        if len(places) != shard.documents:
+            raise _wrong(f"{len(places):,} documents are placed, the shard holds {shard.documents:,}", shard.name)
+        if (source[places] != names.index(shard.source)).any():
+            raise _wrong("a document stands in a shard of another source", shard.name)
+        before = int(placed.sum())
+        placed[places] = True
+        if int(placed.sum()) != before + len(places):
+            raise _wrong("a document stands in the shards twice", shard.name)
+    if not np.array_equal(placed, kept):
         raise _wrong("the documents that the ledger keeps are not those in the shards", "ledger and placement")
-    return f"{sum(map(len, placed)):,} kept documents stand in the shards, each once"
-
-
-def _sorted(ids: Sequence[NDArray[np.uint8]]) -> NDArray[np.bytes_]:
-    return np.sort(np.ascontiguousarray(np.concatenate(ids)).view("S16").ravel())
+    return f"{int(placed.sum()):,} kept documents stand in the shards, each once"
 
 
 def strays(ref: str) -> list[str]:

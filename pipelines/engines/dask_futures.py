@@ -31,6 +31,7 @@ from pipelines.task import Tick, run_map, run_reduce, undone
 PATIENCE_SECONDS = 120.0  # unpublished: our choice; how long a build waits for a first worker, or another one
 CONNECT_SECONDS = 30.0  # distributed's own, comm.timeouts.connect: to find a scheduler, or to find it again
 _RESTART_SECONDS = 15.0  # unpublished: our choice; what a nanny is given to start a worker anew
+_STARTS = 3  # unpublished: our choice; of a cluster of our own, before its workers are given up
 _LOOK_SECONDS = 2.0  # unpublished: our choice; how often it looks whether anybody is left
 # Of a cluster of our own. What is ours to decide of another one stands in the launch files.
 CLUSTER = {
@@ -276,19 +277,30 @@ def _await_worker(client: Client) -> None:
 @contextmanager
 def _own_cluster(workers: int) -> Iterator[LocalCluster]:
     """A cluster of processes on this machine, with one thread each and no dashboard."""
-    with (
-        dask.config.set(CLUSTER),
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            memory_limit=None,  # of its own data Dask holds none; the system judges what a task takes
-            dashboard_address="127.0.0.1:0",  # of any builds on a machine, none minds the others' ports
-            scheduler_kwargs={"dashboard": False},
-            silence_logs="CRITICAL",  # a death is ours to report
-        ) as cluster,
-    ):
+    with dask.config.set(CLUSTER), _started(workers) as cluster:
         yield cluster
+
+
+def _started(workers: int) -> LocalCluster:
+    """A new cluster. A worker that dies as it starts is not started anew by its nanny: the whole is."""
+    for _ in range(_STARTS):
+        try:
+            return LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                memory_limit=None,  # of its own data Dask holds none; the system judges what a task takes
+                dashboard_address="127.0.0.1:0",  # of any builds on a machine, none minds the others' ports
+                scheduler_kwargs={"dashboard": False},
+                silence_logs="CRITICAL",  # a death is ours to report
+            )
+        except RuntimeError as error:
+            reason = error
+    raise EngineError(
+        f"the workers die as they start: {reason}",
+        where=f"--runner dask --workers {workers}",
+        remedy="look for what kills them, memory above all; or build with --runner local",
+    ) from reason
 
 
 @contextmanager

@@ -12,12 +12,14 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
+from corpus.ledger import LEDGER_STAGE, LEDGER_SUFFIX
+from corpus.provenance import SHARDS_STAGE
 from corpus.recipe import Recipe
-from pipelines.exports.crawled import Known
+from pipelines.crawled import Known
 from pipelines.exports.harmless_json import harmless_json
 from pipelines.exports.questions import NEEDS_HUMAN, Asked
-from pipelines.exports.sealed import NOASSERTION, SealedCorpus
 from pipelines.exports.words import domain_words, drop_words, rule_words
+from pipelines.sealed_corpus import NOASSERTION, SealedCorpus
 
 # Source: Croissant 1.1, appendix "JSON-LD context", and RAI's and PROV-O's prefixes.
 _CONTEXT: dict[str, Any] = {
@@ -65,7 +67,7 @@ _CONTEXT: dict[str, Any] = {
     "transform": "cr:transform",
 }
 _CONFORMS = ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"]
-_TABLES = {"ledger": ("verdicts", "ledger.parquet"), "placement": ("shards", ".placement.parquet")}
+_TABLES = {"ledger": (LEDGER_STAGE, LEDGER_SUFFIX), "placement": (SHARDS_STAGE, ".placement.parquet")}
 # Of the tables' columns (corpus/ledger.py, corpus/provenance.py) those of the commonest use.
 _FIELDS = {
     "ledger": {
@@ -80,13 +82,8 @@ _FIELDS = {
         "winner": ("sc:Text", "of a duplicate, the document that stayed: 16 bytes"),
     },
     "placement": {
-        "doc_id": ("sc:Text", "the document: 16 bytes"),
-        "first_token": ("sc:Integer", "the position of its first token in the shard"),
-        "tokens": ("sc:Integer", "how many it has, the end-of-document id included"),
-        "blob": ("sc:Integer", "the input file, an index of the manifest's blobs"),
-        "record": ("sc:Integer", "the record's number in that file"),
-        "offset": ("sc:Integer", "where it starts in the uncompressed file, bytes"),
-        "text_bytes": ("sc:Integer", "the bytes of the normalised text"),
+        "ledger": ("sc:Integer", "the part of the ledger that has the document's row"),
+        "row": ("sc:Integer", "its row there, from 0"),
     },
 }
 _MEDIA = {
@@ -141,7 +138,10 @@ def _origin(name: str, recipe: Recipe) -> dict[str, Any]:
 def _files(corpus: SealedCorpus) -> list[dict[str, Any]]:
     """The manifest, the shards and the tables, each with its sha256; what lies between the stages is nobody's."""
     shown = [f"manifests/{corpus.digest}.json"]
-    for stage, endings in (("verdicts", ("ledger.parquet",)), ("shards", (".bin", ".idx", ".placement.parquet"))):
+    for stage, endings in (
+        (LEDGER_STAGE, (LEDGER_SUFFIX,)),
+        (SHARDS_STAGE, (".bin", ".idx", ".placement.parquet")),
+    ):
         names = (part.name for part in corpus.manifest.stage(stage).parts)
         shown += [corpus.part_path(stage, name) for name in names if name.endswith(endings)]
     return [

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pipelines.crawled import Known
 from pipelines.exports import markdown
-from pipelines.exports.crawled import Known
 from pipelines.exports.questions import Asked
-from pipelines.exports.sealed import NOASSERTION, SealedCorpus
 from pipelines.exports.words import domain_words, drop_words, rule_words
+from pipelines.sealed_corpus import NOASSERTION, SealedCorpus
 
 # SPDX -> the Hub's own names; what it has no name for is `other`.
 _LICENCES = {

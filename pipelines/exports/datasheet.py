@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pipelines.crawled import Known
 from pipelines.exports import markdown
-from pipelines.exports.crawled import Known
 from pipelines.exports.questions import Asked
-from pipelines.exports.sealed import SealedCorpus
 from pipelines.exports.words import domain_words, drop_words, rule_words
+from pipelines.sealed_corpus import SealedCorpus
 
 
 def datasheet(corpus: SealedCorpus, known: Mapping[str, Known], asked: Asked) -> bytes:

@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from pipelines.crawled import Known
 from pipelines.exports import markdown
-from pipelines.exports.crawled import Known
 from pipelines.exports.questions import Asked
-from pipelines.exports.sealed import SealedCorpus
 from pipelines.exports.words import domain_words
+from pipelines.sealed_corpus import SealedCorpus
 
 # Source: the template, section 1.3: the bands of text, in tokens.
 _BANDS = ((10**9, "Less than 1 billion tokens"), (10**13, "1 billion to 10 trillion tokens"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from corpus.errors import RecipeError
-from pipelines.exports.crawled import known_of
+from pipelines.crawled import known_of
 from pipelines.exports.croissant import croissant
 from pipelines.exports.dataset_card import dataset_card
 from pipelines.exports.datasheet import datasheet
@@ -13,8 +13,8 @@ from pipelines.exports.eu_summary import eu_summary
 from pipelines.exports.in_toto import statement
 from pipelines.exports.openlineage import run_events
 from pipelines.exports.questions import Answers, Asked
-from pipelines.exports.sealed import SealedCorpus
 from pipelines.exports.slsa import provenance
+from pipelines.sealed_corpus import SealedCorpus
 
 BUILT: Final = {"slsa": provenance, "openlineage": run_events}
 """Formats that say how it was built."""

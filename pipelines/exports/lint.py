@@ -10,10 +10,10 @@ import textwrap
 from collections.abc import Iterator, Mapping
 
 from corpus.page import seen
-from pipelines.exports.crawled import Known, known_of
+from pipelines.crawled import Known, known_of
 from pipelines.exports.formats import DESCRIBED
 from pipelines.exports.questions import NEEDS_HUMAN, QUESTIONS, Answers, Asked
-from pipelines.exports.sealed import NOASSERTION, SealedCorpus
+from pipelines.sealed_corpus import NOASSERTION, SealedCorpus
 from pipelines.signing import signers
 from pipelines.summary import table
 

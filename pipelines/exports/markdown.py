@@ -13,10 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
-from corpus.page import count, percent, seen, size
+from corpus.page import environment, seen
 from pipelines.exports.questions import NEEDS_HUMAN, QUESTIONS, Asked
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -57,18 +56,10 @@ def _value(value: Any) -> str:
 
 def render(template: str, asked: Asked, values: Mapping[str, Any]) -> bytes:
     """A document from a template of this package; `ask(key)` in it is a person's answer or NEEDS HUMAN."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        finalize=lambda value: plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters.update(count=count, size=size, percent=percent, code=code)
-    environment.globals.update(ask=lambda key: _ask(asked, key), question=QUESTIONS.__getitem__)
-    return environment.get_template(template).render(values).encode()
+    document = environment([_TEMPLATES], plain)
+    document.filters["code"] = code
+    document.globals.update(ask=lambda key: _ask(asked, key), question=QUESTIONS.__getitem__)
+    return document.get_template(template).render(values).encode()
 
 
 def _ask(asked: Asked, key: str) -> Markup:

@@ -13,7 +13,7 @@ from typing import Any
 
 from corpus.recipe import Input
 from pipelines.exports.harmless_json import harmless_json
-from pipelines.exports.sealed import SealedCorpus
+from pipelines.sealed_corpus import SealedCorpus
 
 NAMESPACE = "tokentrail"
 PRODUCER = "https://tokentrail.dev/build/1"

@@ -13,7 +13,7 @@ from typing import Any
 from corpus.attestation import BUILD_TYPE, PREDICATE_TYPE, STATEMENT_TYPE
 from pipelines.exports.harmless_json import harmless_json
 from pipelines.exports.in_toto import subjects
-from pipelines.exports.sealed import SealedCorpus
+from pipelines.sealed_corpus import SealedCorpus
 
 _SHOWN = ("engine", "workers", "encoder", "unicode", "reused")  # of the run facts: those that name nobody
 

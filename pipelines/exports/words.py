@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from corpus.page import count
-from pipelines.exports.crawled import Known
-from pipelines.exports.sealed import SealedCorpus
+from pipelines.crawled import Known
+from pipelines.sealed_corpus import SealedCorpus
 
 
 def rule_words(corpus: SealedCorpus) -> list[str]:

@@ -9,53 +9,31 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 from markupsafe import Markup
 
-from corpus import storage
-from corpus.attestation import attestation_url, load_index
-from corpus.ledger import check_input, check_source
-from corpus.manifest import Entry, Manifest, load_manifest, read_history, read_ref
+from corpus.manifest import Manifest
 from corpus.marks import Bar, Curve, Threshold, bars, curves, histogram, matrix, plain
 from corpus.minhash import recall
 from corpus.page import count, percent, render, size
 from pipelines.auditing.sampling import addresses
 from pipelines.auditing.tracing import shown, trace
+from pipelines.crawled import Known, known_of
 from pipelines.reports import flow
-from pipelines.reports.crawls import Crawl, crawls
+from pipelines.reports.excerpts import excerpt, texts
 from pipelines.reports.gallery import Curator
 from pipelines.reports.ledger_scan import Clusters, LedgerScan, Rule, clusters, rules_of, scan
 from pipelines.reports.unknowns import unknowns
+from pipelines.sealed_corpus import SealedCorpus, SealedSource, load_sealed_corpus
 from pipelines.steps.blocks import Blocks
 from pipelines.steps.duplicates import COMPARED
 
 TRACED = 10  # unpublished: our choice; tokens that a report follows to their records
 _HOSTS = 8
 _TEMPLATES = Path(__file__).parent / "templates"
-
-
-@dataclass(frozen=True)
-class Subject:
-    """The corpus a report is on.
-
-    Attributes:
-        statement: Its attestation, as sealed.
-        history: The entries of its store's history that speak of it.
-        files: How many files it consists of, and their bytes.
-    """
-
-    ref: str
-    store: str
-    digest: str
-    manifest: Manifest
-    statement: Mapping[str, Any]
-    history: Sequence[Entry]
-    files: tuple[int, int]
 
 
 def report(ref: str, data: str = "", public: bool = False) -> bytes:
@@ -70,44 +48,28 @@ def report(ref: str, data: str = "", public: bool = False) -> bytes:
         SourceError: There is no such ref.
         IntegrityError: A link of the chain from ref to index does not hold, or a law is broken.
     """
-    subject = _subject(ref)
-    manifest, store = subject.manifest, subject.store
+    corpus = load_sealed_corpus(ref)
+    manifest, store = corpus.manifest, corpus.store
     blocks = Blocks.sealed_in(store, manifest)
     rules = rules_of(manifest)
-    found = scan(store, manifest, blocks, rules)
-    grouped = clusters(store, manifest, blocks, found)
-    known = crawls(store, manifest, blocks)
+    found = scan(store, manifest, rules)
+    grouped = clusters(store, manifest, found)
+    known = known_of(store, manifest)
     gallery = None if public else Curator(store, manifest, blocks, data).gallery(found, rules)
     values: dict[str, Any] = {
         "manifest": manifest,
-        "subject": subject,
+        "corpus": corpus,
         "public": public,
         "flows": _flows(manifest),
-        "cards": [_card(manifest, number, crawl, public) for number, crawl in enumerate(known)],
+        "cards": [_card(source, known[source.said.name], public) for source in corpus.sources],
         "gallery": gallery,
         "pictures": _pictures(manifest, found, grouped, rules),
         "clusters": grouped,
-        "unknowns": unknowns(manifest, known, subject.statement),
-        "traced": [] if public else _traced(subject),
-        "run": subject.statement["predicate"]["buildDefinition"]["internalParameters"],
+        "stayed": {} if public else _stayed(blocks, grouped),
+        "unknowns": unknowns(corpus, known),
+        "traced": [] if public else _traced(corpus),
     }
     return render(_TEMPLATES, "corpus.html", values)
-
-
-def _subject(ref: str) -> Subject:
-    """The corpus, proved from its ref to its integrity index; its laws checked."""
-    store, digest = read_ref(ref)
-    manifest = load_manifest(store, digest)
-    name = f"{manifest.name}@{manifest.version}"
-    history = [entry for entry in read_history(store) if entry.subject == name]
-    index = load_index(store, digest, history[-1].statement)
-    for source in manifest.sources:
-        check_source(source)
-    for entry in manifest.inputs:
-        check_input(entry)
-    statement = msgspec.json.decode(storage.read_bytes(attestation_url(store, digest, "statement.json")))
-    files = len(index.files), sum(file.size for file in index.files)
-    return Subject(ref, store, digest, manifest, statement, history, files)
 
 
 def _flows(manifest: Manifest) -> Sequence[tuple[str, Markup]]:
@@ -127,18 +89,15 @@ def _flows(manifest: Manifest) -> Sequence[tuple[str, Markup]]:
     ]
 
 
-def _card(manifest: Manifest, number: int, crawl: Crawl, public: bool) -> Mapping[str, Any]:
-    source = manifest.recipe.source[number]
-    balance = next(balance for balance in manifest.sources if balance.name == source.name)
-    named = sum(crawl.hosts.values())
-    hosts = sorted(crawl.hosts.items(), key=lambda item: (-item[1], item[0]))[:_HOSTS]
+def _card(source: SealedSource, known: Known, public: bool) -> Mapping[str, Any]:
+    named = known.host_bytes.total()
+    hosts = sorted(known.host_bytes.items(), key=lambda item: (-item[1], item[0]))[:_HOSTS]
     return {
-        "source": source,
-        "balance": balance,
-        "tokens": sum(shard.tokens for shard in manifest.shards if shard.source == source.name),
-        "crawl": crawl,
+        "source": source.said,
+        "balance": source.balance,
+        "tokens": source.tokens,
+        "known": known,
         "hosts": [] if public else [(host, percent(value, named)) for host, value in hosts],
-        "named": percent(named, balance.text_bytes),
     }
 
 
@@ -202,11 +161,17 @@ def _sizes(grouped: Clusters) -> Markup:
     return bars(rows, "clusters of duplicates by size")
 
 
-def _traced(subject: Subject) -> Sequence[Mapping[str, str]]:
+def _stayed(blocks: Blocks, grouped: Clusters) -> Mapping[str, str]:
+    """The beginning of what stayed of each of the largest clusters, by its id."""
+    found = texts(blocks, [cluster.address for cluster in grouped.largest])
+    return {cluster.doc_id: excerpt(found[cluster.address]) for cluster in grouped.largest}
+
+
+def _traced(corpus: SealedCorpus) -> Sequence[Mapping[str, str]]:
     """Ten tokens that the corpus's own digest chooses, each followed to its record."""
     rows = []
-    for address in addresses(subject.manifest, subject.digest, TRACED):
-        found = trace(subject.ref, address, None)
+    for address in addresses(corpus.manifest, corpus.digest, TRACED):
+        found = trace(corpus.ref, address, None)
         record = found.records[0]
         rows.append(
             {

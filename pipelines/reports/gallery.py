@@ -12,7 +12,7 @@ from corpus.drops import Drop
 from corpus.manifest import Manifest
 from corpus.part import read_part
 from corpus.table import Columns, row_count
-from pipelines.reports.excerpts import Address, excerpt, records, texts
+from pipelines.reports.excerpts import Address, excerpt, parting, records, texts
 from pipelines.reports.ledger_scan import LedgerScan, Rule
 from pipelines.steps.blocks import Blocks
 from pipelines.steps.duplicates import EVIDENCE, MISSES, millionths_above
@@ -140,7 +140,7 @@ class Curator:
                 doc_ids=(rows["a_doc_id"][number].tobytes().hex(), rows["b_doc_id"][number].tobytes().hex()),
                 shared=int(rows["inter"][number]),
                 of=int(rows["union"][number]),
-                texts=_parting(stored[sides[0][number]], stored[sides[1][number]]),
+                texts=parting(stored[sides[0][number]], stored[sides[1][number]]),
             )
             for number in range(row_count(rows))
         ]
@@ -161,12 +161,3 @@ def _losing(rows: Columns, drop: Drop) -> list[str]:
             rows["winner"], rows["inter"].tolist(), rows["union"].tolist(), strict=True
         )
     ]
-
-
-def _parting(a: bytes, b: bytes) -> tuple[str, str]:
-    """Both texts from a little before they part."""
-    length = min(len(a), len(b))
-    ends = np.frombuffer(a, np.uint8, length) != np.frombuffer(b, np.uint8, length)
-    first = max(0, (int(np.argmax(ends)) if ends.any() else length) - 60)
-    lead = "… " if first else ""
-    return lead + excerpt(a[first:]), lead + excerpt(b[first:])

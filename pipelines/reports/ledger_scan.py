@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,16 +9,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from corpus import storage
 from corpus.drops import Drop
 from corpus.ledger import FIRST_REFUSAL
 from corpus.manifest import Manifest
-from corpus.part import read_part
+from corpus.provenance import Ledger
 from corpus.table import Columns, row_count, take
-from pipelines.steps.blocks import BLOCK_STAGES, ROWS, Blocks
+from pipelines.steps.blocks import ledger_starts
 from pipelines.steps.least import Least
 
-_LEDGER = re.compile(r"reduce-(\d+)-ledger\.parquet")
 _COLUMNS = ("doc_id", "source", "blob", "record", "offset", "raw_bytes", "text_bytes", "drop")
 _MEASURED = ("words", "letters_percent", "repeated_lines_percent", "language_percent")
 _LOST = ("winner", "inter", "union")
@@ -104,14 +101,14 @@ class LedgerScan:
     losers: NDArray[np.uint16] = field(default_factory=lambda: np.zeros(0, np.uint16))
 
 
-def scan(store: str, manifest: Manifest, blocks: Blocks, rules: Sequence[Rule]) -> LedgerScan:
+def scan(store: str, manifest: Manifest, rules: Sequence[Rule]) -> LedgerScan:
     """Reads every ledger row once."""
     found = LedgerScan(nearest={rule.drop: (Least(), Least()) for rule in rules})
     cut = {int(value) for rule in rules if rule.column == "words" for value in rule.thresholds if value > 0}
     found.length_edges = np.array(sorted({1 << power for power in range(32)} | {0} | cut - {_NEVER}), np.int64)
     found.lengths = np.zeros(len(found.length_edges) - 1, np.int64)
     winners, losers = [found.winners], [found.losers]
-    for rows in ledger_rows(store, manifest, blocks, [*_COLUMNS, *_MEASURED, *_LOST]):
+    for rows in ledger_rows(store, manifest, [*_COLUMNS, *_MEASURED, *_LOST]):
         _sample(found, rows)
         _measure(found, rows, rules)
         lost = np.flatnonzero(rows["drop"] >= Drop.EXACT_DUPLICATE)
@@ -143,28 +140,22 @@ def _measure(found: LedgerScan, rows: Columns, rules: Sequence[Rule]) -> None:
                 least.add(take(rows, which), np.abs(margin[which]))
 
 
-def ledger_rows(store: str, manifest: Manifest, blocks: Blocks, columns: Sequence[str]) -> Iterator[Columns]:
+def ledger_rows(store: str, manifest: Manifest, columns: Sequence[str]) -> Iterator[Columns]:
     """Every ledger row in batches, and beside its columns its address: `at_block` and `at_row`."""
-    counts = _block_rows(manifest)
-    folder = manifest.stage_folder(store, "verdicts")
-    for part in manifest.stage("verdicts").parts:
-        name = _LEDGER.fullmatch(part.name)
-        if name is None:
-            continue
-        members = np.array(blocks.group(int(name[1])), np.int64)
-        starts = np.concatenate([[0], np.cumsum([counts[block] for block in members])])
-        first = 0
-        for rows in read_part(storage.join(folder, part.name), columns):
-            places = np.arange(first, first + row_count(rows))
-            which = np.searchsorted(starts, places, "right") - 1
-            yield rows | {"at_block": members[which], "at_row": places - starts[which]}
-            first += row_count(rows)
+    starts = ledger_starts(manifest)
+    for first, rows in Ledger.sealed_in(store, manifest).read(columns):
+        places = np.arange(first, first + row_count(rows))
+        block = np.searchsorted(starts, places, "right") - 1
+        yield rows | {"at_block": block, "at_row": places - starts[block]}
 
 
-def _block_rows(manifest: Manifest) -> list[int]:
-    """The rows of every block, in their order."""
-    parts = [part for stage in manifest.stages if stage.name in BLOCK_STAGES for part in stage.parts]
-    return [part.rows for part in parts if part.name.endswith(ROWS)]
+@dataclass(frozen=True)
+class Cluster:
+    """A document that stayed, by its id and its (block, row), and how many there are of it, itself included."""
+
+    doc_id: str
+    address: tuple[int, int]
+    documents: int
 
 
 @dataclass(frozen=True)
@@ -173,31 +164,34 @@ class Clusters:
 
     Attributes:
         sizes: Documents in a cluster, the one that stayed included -> how many clusters.
-        largest: The id of the one that stayed and the cluster's size, the largest first.
+        largest: The largest first.
         pairs: int64[sources, sources], duplicates of the row's source that lost to one of the column's.
     """
 
     sizes: Mapping[int, int]
-    largest: Sequence[tuple[str, int]]
+    largest: Sequence[Cluster]
     pairs: NDArray[np.int64]
 
 
-def clusters(store: str, manifest: Manifest, blocks: Blocks, found: LedgerScan, show: int = 20) -> Clusters:
-    """Who lost to whom; reads the ids of the ledger once more, to learn where the winners are from."""
+def clusters(store: str, manifest: Manifest, found: LedgerScan, show: int = 20) -> Clusters:
+    """Who lost to whom; reads the ids of the ledger once more, to learn where the winners stand."""
     sources = len(manifest.recipe.source)
     pairs = np.zeros((sources, sources), np.int64)
     if not len(found.winners):
         return Clusters({}, (), pairs)
     keys = np.ascontiguousarray(found.winners).view("V16").ravel()
     distinct, which, counts = np.unique(keys, return_inverse=True, return_counts=True)
-    source_of = np.full(len(distinct), -1, np.int64)
-    for rows in ledger_rows(store, manifest, blocks, ["doc_id", "source"]):
+    found_at = np.full((len(distinct), 3), -1, np.int64)
+    for rows in ledger_rows(store, manifest, ["doc_id", "source"]):
         ids = np.ascontiguousarray(rows["doc_id"]).view("V16").ravel()
         places = np.minimum(np.searchsorted(distinct, ids), len(distinct) - 1)
         hit = distinct[places] == ids
-        source_of[places[hit]] = rows["source"][hit]
-    np.add.at(pairs, (found.losers, source_of[which]), 1)
-    order = np.lexsort((np.arange(len(distinct)), -counts))[:show]
-    largest = [(distinct[number].tobytes().hex(), int(counts[number]) + 1) for number in order]
+        for column, name in enumerate(("source", "at_block", "at_row")):
+            found_at[places[hit], column] = rows[name][hit]
+    np.add.at(pairs, (found.losers, found_at[which, 0]), 1)
+    largest = []
+    for number in np.lexsort((np.arange(len(distinct)), -counts))[:show]:
+        _, block, row = found_at[number].tolist()
+        largest.append(Cluster(distinct[number].tobytes().hex(), (block, row), int(counts[number]) + 1))
     sizes = Counter((counts + 1).tolist())
     return Clusters(dict(sorted(sizes.items())), largest, pairs)

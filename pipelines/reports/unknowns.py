@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
-from corpus.manifest import Manifest
 from corpus.page import count, percent
-from pipelines.reports.crawls import Crawl
+from pipelines.crawled import Known
+from pipelines.sealed_corpus import NOASSERTION, SealedCorpus
 
 
-def unknowns(manifest: Manifest, known: Sequence[Crawl], statement: Mapping[str, Any]) -> list[tuple[str, str]]:
+def unknowns(corpus: SealedCorpus, known: Mapping[str, Known]) -> list[tuple[str, str]]:
     """(what is not known, of how much and why), in the order of their weight."""
-    tokens = {source.name: 0 for source in manifest.recipe.source}
-    for shard in manifest.shards:
-        tokens[shard.source] += shard.tokens
-    whole = sum(tokens.values())
-    kept = {balance.name: balance.kept for balance in manifest.sources}
-    found = []
-
-    silent = [source.name for source in manifest.recipe.source if source.licence == "NOASSERTION"]
+    manifest, found = corpus.manifest, []
+    silent = [source for source in corpus.sources if source.said.licence == NOASSERTION]
     if silent:
-        of = sum(tokens[name] for name in silent)
-        found.append(
-            ("licence", f"nobody asserts one for {percent(of, whole)} of the tokens: {', '.join(silent)}")
-        )
+        share = percent(sum(source.tokens for source in silent), corpus.tokens)
+        names = ", ".join(source.said.name for source in silent)
+        found.append(("licence", f"nobody asserts one for {share} of the tokens: {names}"))
     for words, has in (
-        ("where it was published", [bool(crawl.hosts) for crawl in known]),
-        ("when it was fetched", [crawl.dated > 0 for crawl in known]),
+        ("where it was published", {name: one.urls for name, one in known.items()}),
+        ("when it was fetched", {name: one.dated for name, one in known.items()}),
     ):
-        names = [s.name for s, knows in zip(manifest.recipe.source, has, strict=True) if not knows]
-        names = [name for name in names if kept.get(name)]
-        if names:
-            documents = sum(kept[name] for name in names)
-            why = "their formats carry none"
-            found.append((words, f"{count(documents)} kept documents, {why}: {', '.join(names)}"))
+        silent = [source for source in corpus.sources if source.balance.kept and not has[source.said.name]]
+        if silent:
+            documents = sum(source.balance.kept for source in silent)
+            names = ", ".join(source.said.name for source in silent)
+            found.append((words, f"{count(documents)} kept documents, their formats carry none: {names}"))
     rule = manifest.recipe.duplicates
     counts = [stage.counts for stage in manifest.stages]
     crowded = sum(stage.get("in_large_buckets", 0) for stage in counts)
@@ -48,7 +39,7 @@ def unknowns(manifest: Manifest, known: Sequence[Crawl], statement: Mapping[str,
     if manifest.damage:
         paths = ", ".join(entry.path for entry in manifest.damage[:5])
         found.append(("the rest of damaged files", f"{len(manifest.damage)} kept up to their damage: {paths}"))
-    code = statement["predicate"]["buildDefinition"]["internalParameters"].get("code", {})
+    code = corpus.run.get("code", {})
     if not code:
         found.append(("the code's commit", "it was not built from a checkout"))
     elif code.get("difference") != "none":

@@ -106,6 +106,23 @@ class Blocks:
             yield columns["row"], columns["text"]
 
 
+def ledger_starts(manifest: Manifest) -> NDArray[np.int64]:
+    """int64[blocks + 1], at which row of the ledger each block begins: there they stand one after another."""
+    parts = [part for stage in manifest.stages if stage.name in BLOCK_STAGES for part in stage.parts]
+    return np.cumsum([0, *(part.rows for part in parts if part.name.endswith(ROWS))], dtype=np.int64)
+
+
+def block_of(starts: NDArray[np.int64], place: int) -> tuple[int, int]:
+    """The block that a row of the ledger is from, and its row there.
+
+    Args:
+        starts: int64[blocks + 1], as `ledger_starts` gives them.
+        place: The row, of the whole ledger.
+    """
+    block = int(np.searchsorted(starts, place, "right")) - 1
+    return block, place - int(starts[block])
+
+
 class BlockWriter:
     """Gathers documents into blocks, cut where a block's text is full."""
 

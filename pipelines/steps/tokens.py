@@ -28,7 +28,9 @@ from pipelines.stage import Output
 from pipelines.steps.blocks import Blocks
 
 SPLITS = ("train", "valid")
+_VALIDATION = "validation"  # what the key that chooses it is derived for
 _ID_BYTES = 2
+_CARRIED = ("doc_id", "source", "text_bytes", "ledger", "ledger_row")
 # Unpublished: our choice; a shard of more is sorted on disk, so that no worker's peak grows with its shards.
 _SORTED_BYTES = 16 << 20
 _PLACED_BYTES = 16 << 20  # unpublished: our choice; of ids and placement, whose rows are a row group
@@ -42,7 +44,12 @@ class SplitJob:
     sources: tuple[str, ...]
     quota: int
     max_percent: int
-    key: int
+    seed: int
+
+    @property
+    def key(self) -> int:
+        """Orders the documents of a source for the choice of validation."""
+        return order.derive_key(self.seed, _VALIDATION)
 
 
 def split_map(job: SplitJob, number: int, output: Output) -> None:
@@ -137,7 +144,7 @@ def encode_map(job: EncodeJob, number: int, output: Output) -> None:
 
 def _encoded(kept: Columns, tokens: Tokens) -> Columns:
     """Documents with their ids."""
-    return kept | {
+    return {name: kept[name] for name in _CARRIED} | {
         "tokens": tokens.lengths,
         "ids": Texts(tokens.ids.astype("<u2", copy=False).view(np.uint8), tokens.offsets * _ID_BYTES),
     }
@@ -156,6 +163,11 @@ class Ordering:
     split: str
     split_key: int
     order_key: int
+
+    @classmethod
+    def seeded(cls, split: str, seed: int) -> Ordering:
+        """The ordering of a recipe's seed."""
+        return cls(split, order.derive_key(seed, _VALIDATION), order.derive_key(seed, "order"))
 
     def apply(self, batches: Iterator[Columns]) -> Iterator[Columns]:
         """Documents with their split and their order key beside them."""
@@ -272,7 +284,7 @@ def shards_map(job: ShardsJob, number: int, output: Output) -> None:
 def shards_reduce(job: ShardsJob, partition: int, blocks: Iterator[Columns], output: Output) -> None:
     """Writes a shard and its placement: documents in the order of their keys, then of their ids."""
     plan = job.plans[partition]
-    in_order = sort_rows(blocks, ("key", "doc_id", "block", "row"), _SORTED_BYTES)
+    in_order = sort_rows(blocks, ("key", "doc_id", "ledger", "ledger_row"), _SORTED_BYTES)
     documents = gather(in_order, _PLACED_BYTES)
     name = job.sources[plan.source]
     with output.named_part(f"{plan.name}.placement.parquet") as part:
@@ -289,21 +301,13 @@ def shards_reduce(job: ShardsJob, partition: int, blocks: Iterator[Columns], out
 
 def _placed(tables: Iterator[Columns], name: str, part: PartWriter, output: Output) -> Iterator[Tokens]:
     """The ids of documents in order, each table's placement written and counted as it passes."""
-    token = text_bytes = 0
+    text_bytes = 0
     for documents in tables:
-        packed: Texts = documents.pop("ids")
-        part.write(placement_columns(documents, documents["tokens"], token))
-        token += int(documents["tokens"].sum())
+        packed: Texts = documents["ids"]
+        part.write(placement_columns(documents["ledger"], documents["ledger_row"]))
         text_bytes += int(documents["text_bytes"].sum())
         output.tick(int(documents["text_bytes"].sum()), row_count(documents))
         yield Tokens(packed.data.view("<u2"), packed.offsets // _ID_BYTES)
-    if not token:  # every document has its end-of-document id: there is none
-        part.write(placement_columns(_no_documents(), np.zeros(0, np.int64), 0))
+    if part.empty:  # a key range that holds no document
+        part.write(placement_columns(np.zeros(0, np.uint32), np.zeros(0, np.uint32)))
     output.counts[f"placed/{name}/text_bytes"] += text_bytes
-
-
-def _no_documents() -> Columns:
-    """The documents of a key range that holds none."""
-    numbers = {name: np.zeros(0, np.int64) for name in ("record", "offset", "raw_bytes", "text_bytes", "tokens")}
-    small = {name: np.zeros(0, np.uint32) for name in ("block", "row", "blob")}
-    return numbers | small | {"doc_id": np.zeros((0, 16), np.uint8), "key": np.zeros(0, np.uint64)}

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from corpus.drops import Drop
-from corpus.ledger import tally
+from corpus.ledger import LEDGER_SUFFIX, tally
 from corpus.part import read_part
 from corpus.table import Columns, row_count, take
 from pipelines.stage import Output
 from pipelines.steps.blocks import Blocks, rows_by_block
 
-_ADDRESS = ("doc_id", "source", "blob", "record", "offset", "raw_bytes", "text_bytes")
+_KEPT = ("doc_id", "source", "text_bytes")
 _VERDICT = ("drop", "winner", "via", "inter", "union")
 
 
@@ -47,7 +47,8 @@ def verdicts_reduce(job: VerdictsJob, group: int, blocks: Iterator[Columns], out
     """Writes the final ledger row of every record of the group, and the address of what is kept."""
     members = job.blocks.group(group)
     lost = rows_by_block(blocks, members)
-    with output.part("ledger.parquet") as ledger, output.part("kept.arrow") as kept:
+    first = 0
+    with output.part(LEDGER_SUFFIX) as ledger, output.part("kept.arrow") as kept:
         for block in members:
             rows = job.blocks.read_rows(block)
             del rows["text_digest"]  # stays in the block's rows; a ledger is kept for ever and read often
@@ -61,9 +62,12 @@ def verdicts_reduce(job: VerdictsJob, group: int, blocks: Iterator[Columns], out
             ledger.write(rows)
             output.counts.update(tally(rows))
             stays = np.flatnonzero(rows["drop"] == Drop.KEPT)
-            columns = take({name: rows[name] for name in _ADDRESS}, stays)
+            columns = take({name: rows[name] for name in _KEPT}, stays)
             columns["block"] = np.full(len(stays), block, np.uint32)
             columns["row"] = stays.astype(np.uint32)
+            columns["ledger"] = np.full(len(stays), group, np.uint32)
+            columns["ledger_row"] = (first + stays).astype(np.uint32)
             kept.write(columns)
             output.tick(0, count)
+            first += count
         output.parts += [ledger.close(), kept.close()]

@@ -5,13 +5,12 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.document import Texts
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.lists(st.binary(max_size=5), min_size=1, max_size=4), max_size=6), st.sampled_from([b"", b", "])
 )

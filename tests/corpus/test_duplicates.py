@@ -14,9 +14,6 @@ from scipy.sparse.csgraph import connected_components
 
 from corpus.duplicates import Policy, RankOrder, reaches, resolve
 
-settings.register_profile("compiled", deadline=None)
-settings.load_profile("compiled")
-
 Pair = tuple[int, int]
 Verdict = tuple[int, int, int]  # loser, winner, via
 

@@ -17,9 +17,6 @@ from corpus.document import Texts
 from corpus.drops import Drop
 from corpus.filters import FILTER_VERSIONS, FilterRules, Judgement, judge
 
-settings.register_profile("compiled", deadline=None)
-settings.load_profile("compiled")
-
 pieces = st.lists(st.sampled_from(["a", "Z", "7", "@[`{", " ", "\n", "\n\n", "é", "\t", "one line\n", "-- 12"]))
 documents = st.one_of(st.text(max_size=80), pieces.map("".join))
 thresholds = st.builds(

@@ -60,7 +60,7 @@ def test_unclosed_tags_do_not_count_as_depth(name: Extractor) -> None:
 
 
 @EXTRACTORS
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.sampled_from(["<p>", "</p>", "<div", ">", "&#xD800;", "\0", "&#0;", "<!--", "\ud800", "é", "<svg>"])

@@ -8,7 +8,7 @@ import sys
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.document import Texts
@@ -16,9 +16,6 @@ from corpus.errors import RecipeError
 from corpus.language import NOT_ASKED, SEEN_BYTES, LanguageRules, describe, identify, labels
 
 library = pytest.importorskip("py3langid.langid", reason="the extra `language` is not installed")
-
-settings.register_profile("compiled", deadline=None)
-settings.load_profile("compiled")
 
 # Universal Declaration of Human Rights, article 1, first sentence.
 ARTICLE = {

@@ -14,10 +14,12 @@ from markupsafe import Markup
 from corpus.marks import (
     Bar,
     Curve,
+    Pair,
     Panel,
     Scale,
     Threshold,
     bars,
+    before_after,
     curves,
     histogram,
     matrix,
@@ -103,6 +105,28 @@ def test_a_matrix_leaves_zeros_blank() -> None:
     assert [word for word in words(drawing) if word.isdigit()] == ["3", "12"]
 
 
+def test_what_went_and_what_came_stand_behind_what_stayed() -> None:
+    rows = [Pair("less", 100, 75, "-25"), Pair("more", 50, 100, "+50"), Pair("same", 40, 40, "0")]
+    boxes = [
+        (box.get("class"), float(box.get("x", "")), float(box.get("width", "")))
+        for box in marks(before_after(rows, "changes"), "rect")
+    ]
+    assert [style for style, _, _ in boxes] == ["c0", "gone", "c0", "kept", "c0"]
+    stayed, went, was, came, same = boxes
+    assert went[2] == pytest.approx(stayed[2] / 3, abs=0.2) and went[1] == pytest.approx(
+        stayed[1] + stayed[2], abs=0.2
+    )
+    assert came[2] == pytest.approx(was[2], abs=0.2) and same[2] == pytest.approx(was[2] * 0.8, abs=0.2)
+
+
+def test_the_least_change_shows() -> None:
+    drawing = before_after([Pair("hardly", 1_000_001, 1_000_000, "")], "changes")
+    assert [box.get("class") for box in marks(drawing, "rect") if float(box.get("width", "")) >= 1] == [
+        "c0",
+        "gone",
+    ]
+
+
 def test_ribbons_are_as_thick_as_what_flows() -> None:
     flows = [Flow(0, "a", "kept", 300), Flow(0, "a", "dropped", 100), Flow(0, "b", "kept", 100)]
     flows.append(Flow(1, "kept", "kept", 400))
@@ -116,6 +140,15 @@ def test_ribbons_are_as_thick_as_what_flows() -> None:
 
     assert thickness("a to kept: 300") == pytest.approx(3 * thickness("a to dropped: 100"), abs=0.4)
     assert words(drawing) == ["a 400", "b 100", "dropped 100", "kept 400", "kept 400"]
+
+
+def test_a_long_name_has_its_room() -> None:
+    short, long = "a", "no record makes such a document"
+    for name, widened in ((short, False), (long, True)):
+        drawing = sankey([[name], [name]], [Flow(0, name, name, 7)], plain, "a flow")
+        first, last = (float(box.get("x", "")) for box in marks(drawing, "rect"))
+        assert (first > 150, last < 960 - 190 - 11) == (widened, widened)
+        assert min(first, 960 - last) > 7 * len(name)
 
 
 def test_a_flow_leads_to_the_next_column() -> None:

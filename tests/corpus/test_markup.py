@@ -40,7 +40,7 @@ def tree_depth(page: str) -> int:
     return deepest
 
 
-@settings(deadline=None, max_examples=1500)
+@settings(max_examples=1500)
 @given(pages)
 @example("<svg><style>" + "<g>" * 40)
 @example("<!-->" + "<div>" * 40 + "-->")
@@ -82,7 +82,6 @@ def test_depth_is_counted_no_further_than_the_limit() -> None:
     assert shape(b"<div>" * 10_000) == Shape(10_000, 0, MAX_DEPTH + 1)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_have_a_shape(page: bytes) -> None:
     tags, attributes, depth = shape(page)

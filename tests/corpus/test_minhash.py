@@ -26,9 +26,6 @@ from corpus.minhash import (
 )
 from corpus.shingles import Shingles, shingle_sets
 
-settings.register_profile("compiled", deadline=None)
-settings.load_profile("compiled")
-
 ALL = 2**64 - 1
 RULE = MinHashRule(seed=1)
 

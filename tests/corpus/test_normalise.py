@@ -14,9 +14,6 @@ from corpus.document import Texts
 from corpus.errors import RecipeError
 from corpus.normalise import EXTRACTION_RULES, RULES, normalise
 
-settings.register_profile("compiled", deadline=None)
-settings.load_profile("compiled")
-
 ALL_RULES = {**RULES, **EXTRACTION_RULES}
 SEQUENCES = [order for k in range(1, len(RULES) + 1) for order in itertools.permutations(RULES, k)]
 

@@ -181,7 +181,7 @@ def test_shards_are_ranges_of_the_order() -> None:
         assert 0 <= shards[0] <= shards[-1] < count
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.dictionaries(st.integers(0, 65_535), st.integers(1, 50), min_size=0, max_size=12), st.integers(1, 120))
 def test_shard_count_is_the_least_that_fits(weights: dict[int, int], limit: int) -> None:
     def fits(count: int) -> bool:
@@ -203,7 +203,7 @@ def test_shard_count_of_neighbours_that_must_part() -> None:
     assert shard_count(KeyHistogram(np.array([5]), np.array([900])), 100) == 1  # cannot be split
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(1, 3000), KEYS)
 def test_permutation_is_a_bijection(n: int, key: int) -> None:
     permutation = Permutation(n, key)

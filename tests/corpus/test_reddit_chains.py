@@ -201,7 +201,7 @@ def forests(draw: st.DrawFn) -> list[Node]:
 rules = st.builds(ChainRule, st.sampled_from(["comments", "characters"]), st.booleans())
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(st.one_of(arbitrary_nodes(), forests()), rules)
 def test_equals_the_oracle(nodes: list[Node], rule: ChainRule) -> None:
     chains = longest_chains(columns(nodes), rule)
@@ -211,7 +211,6 @@ def test_equals_the_oracle(nodes: list[Node], rule: ChainRule) -> None:
     assert counts(chains) == {name: [row[name] for _, row in expected.values()] for name in counts(chains)}
 
 
-@settings(deadline=None)
 @given(arbitrary_nodes(), rules, st.randoms(use_true_random=False))
 def test_does_not_depend_on_the_order_of_the_rows(nodes: list[Node], rule: ChainRule, random: Any) -> None:
     shuffled = random.sample(nodes, len(nodes))
@@ -220,7 +219,6 @@ def test_does_not_depend_on_the_order_of_the_rows(nodes: list[Node], rule: Chain
     assert counts(chains) == counts(again)
 
 
-@settings(deadline=None)
 @given(arbitrary_nodes(), rules)
 def test_a_thread_alone_gives_what_it_gives_among_others(nodes: list[Node], rule: ChainRule) -> None:
     together = documents(nodes, longest_chains(columns(nodes), rule))

@@ -12,11 +12,11 @@ from pathlib import Path
 import fsspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.errors import IntegrityError, StoreError
-from corpus.shard import Shard, ShardFacts, verify_shard, write_shard
+from corpus.shard import Shard, ShardFacts, find_document, verify_shard, write_shard
 from corpus.tokenizer import Tokens
 
 Documents = list[list[int]]
@@ -50,7 +50,6 @@ def parse(stem: Path) -> Documents:
     ]
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 65_535), max_size=9), max_size=20), st.integers(1, 5))
 def test_what_is_written_is_read(
     tmp_path_factory: pytest.TempPathFactory, documents: Documents, batch: int
@@ -219,3 +218,15 @@ def test_a_shard_knows_its_bounds(shard: tuple[Path, ShardFacts]) -> None:
             opened.find(token)
     with pytest.raises(ValueError, match="read-only"):
         opened.tokens[0] = 1
+
+
+def test_a_document_is_found_by_any_of_its_tokens(shard: tuple[Path, ShardFacts]) -> None:
+    stem, facts = shard
+    opened = Shard.open(str(stem))
+    for token in range(facts.tokens):
+        number, first, tokens = find_document(str(stem), token)
+        assert number == opened.find(token)
+        assert (first, first + tokens) == (opened.starts[number], opened.starts[number + 1])
+    for token in (-1, facts.tokens):
+        with pytest.raises(IntegrityError, match="no document of the index"):
+            find_document(str(stem), token)

@@ -12,9 +12,6 @@ from hypothesis import strategies as st
 from corpus.document import Texts
 from corpus.shingles import SHINGLE_VERSION, Shingles, count_shared, shingle_runs, shingle_sets
 
-settings.register_profile("compiled", deadline=None)
-settings.load_profile("compiled")
-
 ALL = 2**64 - 1
 
 # Words of every length about the 8 and 16 bytes that are hashed at once, in every alignment; few different ones,

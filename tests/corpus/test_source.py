@@ -22,7 +22,7 @@ def found(data: Path, pattern: str) -> list[str]:
     return [blob.path for blob in find_blobs(recipe, str(data)).blobs]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     paths=st.lists(st.lists(NAMES, min_size=1, max_size=3), min_size=1, max_size=6),
     folders=st.lists(PATTERNS | st.just("**"), max_size=2),

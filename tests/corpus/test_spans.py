@@ -9,9 +9,6 @@ from hypothesis import strategies as st
 from corpus.document import Texts
 from corpus.spans import cut, lines_with, rows_with
 
-settings.register_profile("compiled", deadline=None)
-settings.load_profile("compiled")
-
 WORDS = b"the end, the"
 pieces = st.lists(
     st.sampled_from([b"the end, the", b"The END, the", b"the ", b"end", b"\n", b" ", b"x" * 61, b"THE en"])

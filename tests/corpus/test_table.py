@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.document import Texts
-from corpus.part import PartWriter, logical_digest, read_part
+from corpus.part import PartWriter, logical_digest, read_part, read_row, read_row_group, row_groups
 from corpus.table import Columns, LogicalDigest, concat, fixed_key, from_batch, gather, row_count, take, to_batch
 
 
@@ -122,3 +123,54 @@ def test_a_part_that_fails_leaves_nothing(tmp_path: Path) -> None:
         part.write(table([b"x"]))
         part.write({"other": np.zeros(1)})
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("batches", [[1], [20_000], [3, 0, 8192, 9000]])
+def test_one_row_is_found_wherever_it_lies(tmp_path: Path, batches: list[int]) -> None:
+    rows = sum(batches)
+    whole = {
+        "doc_id": np.arange(rows * 16, dtype=np.uint64).astype(np.uint8).reshape(rows, 16),
+        "record": np.arange(rows, dtype=np.int64) * 7,
+        "row": np.random.default_rng(3).permutation(rows).astype(np.uint32),
+        "drop": (np.arange(rows) % 5).astype(np.uint8),
+    }
+    first = 0
+    with PartWriter(str(tmp_path), "a.parquet") as part:
+        for batch in batches:
+            part.write(take(whole, np.arange(first, first + batch)))
+            first += batch
+        facts = part.close()
+    url = str(tmp_path / "a.parquet")
+    assert logical_digest(url) == (facts.logical, rows)
+    assert same(concat(read_part(url)), whole)
+    for row in {0, rows // 2, rows - 1}:
+        assert same(read_row(url, row), take(whole, np.array([row])))
+        assert same(
+            read_row(url, row, ["drop", "record"]),
+            take({n: whole[n] for n in ("drop", "record")}, np.array([row])),
+        )
+    for row in (-1, rows):
+        with pytest.raises(IndexError):
+            read_row(url, row)
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 40)), max_size=9), min_size=1, max_size=6))
+def test_row_groups_say_what_they_may_hold(groups: list[list[tuple[int, int]]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        with PartWriter(folder, "a.parquet") as part:
+            for rows in groups:
+                columns = {"blob": [b for b, _ in rows], "record": [r for _, r in rows]}
+                part.write({name: np.array(values, np.int64) for name, values in columns.items()})
+            part.close()
+        url = f"{folder}/a.parquet"
+        bounds = row_groups(url, ("record", "blob"))
+        assert bounds.starts[-1] == sum(map(len, groups))
+        for blob, record in {row for rows in groups for row in rows} | {(6, 0), (0, 41)}:
+            may = bounds.may_hold({"blob": blob, "record": record})
+            for number, rows in enumerate(groups):
+                spans = [(min(column), max(column)) for column in zip(*rows, strict=True)]
+                inside = [low <= value <= high for (low, high), value in zip(spans, (blob, record), strict=False)]
+                assert may[number] == (bool(rows) and all(inside))
+                if rows:
+                    read = read_row_group(url, number)
+                    assert list(zip(read["blob"].tolist(), read["record"].tolist(), strict=True)) == rows

@@ -135,14 +135,14 @@ def test_published_ids(name: str, text: str, expected: list[int]) -> None:
 
 
 @BOTH
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(parts=st.lists(PADDED, max_size=6))
 def test_ids_are_tiktokens(name: str, parts: list[str]) -> None:
     settled = [part for part in parts if all(unicodedata.category(c) != "Cn" for c in part)]
     assert ids(name, *settled) == oracle().encode_ordinary_batch(settled, num_threads=1)
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(st.lists(PADDED, max_size=6))
 def test_the_fast_encoder_gives_the_same_ids(parts: list[str]) -> None:
     assert ids("fast", *parts) == ids("tokenizers", *parts)
@@ -203,7 +203,7 @@ def test_hard_texts(name: str) -> None:
 
 
 @BOTH
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(parts=st.lists(TEXTS, max_size=8))
 def test_a_text_alone_gets_the_same_ids_as_in_a_batch(name: str, parts: list[str]) -> None:
     assert ids(name, *parts) == [ids(name, part)[0] for part in parts]
@@ -304,7 +304,6 @@ def test_a_document_ends_with_its_end(name: str, opt_file: Path) -> None:
     assert (none.ids.tolist(), none.offsets.tolist(), str(none.ids.dtype)) == ([], [0], "uint16")
 
 
-@settings(deadline=None)
 @given(st.lists(PADDED, max_size=4))
 def test_decoding_undoes_encoding(opt_file: Path, parts: list[str]) -> None:
     own = encode_documents(encoder("tokenizers"), gpt2(), texts(*parts))
@@ -383,7 +382,6 @@ def test_strip_end_drops_exactly_what_python_does() -> None:
 SPACES = " \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u200a\u2028\u2029\u202f\u205f\u3000"
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(SPACES + "aé\u200b\u0680\u3001") | TEXTS, max_size=6))
 def test_strip_end_is_rstrip(parts: list[str]) -> None:
     assert list(strip_end(texts(*parts))) == [part.rstrip().encode() for part in parts]

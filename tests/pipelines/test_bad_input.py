@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
-from conftest import ROOT, Tiny, command, digest_of
 from raw_data import RECIPE, prose, write_all
+from tiny_corpus import ROOT, Tiny, command, digest_of
 
 from corpus.manifest import Manifest, load_manifest, read_ref
 
@@ -128,7 +128,7 @@ def test_a_flipped_bit_is_found_by_the_container(
 @pytest.mark.parametrize(
     ("name", "data"),
     [
-        ("a.jsonl.zst", gzip.compress(b'{"text": "x"}\n')),
+        ("a.jsonl.zst", gzip.compress(b'{"text": "x"}\n', mtime=0)),
         ("a.jsonl", zstandard.ZstdCompressor().compress(b'{"text": "x"}\n')),
         ("a.jsonl.bz2", b'{"text": "plain"}\n'),
     ],
@@ -251,6 +251,8 @@ def test_a_typo_names_the_nearest_key(tmp_path: Path) -> None:
         (["--set", "source.nobody.licence=MIT"], ["nobody", "choose one of: wikipedia"]),
         (["--set", "text.normalise=['whitespaces']"], ["whitespaces", "chapter-headings"]),
         (["--set", "seed"], ["not key=value"]),
+        (["--set", "input.pile.files.first.size=2"], ["holds no table", "input.pile.files.first"]),
+        (["--set", "name.of.it=x"], ["holds no table", "name.of.it"]),
         (["--runner", "abacus"], ["no such runner", "local"]),
         (["--workers", "0"], ["needs a worker"]),
         (["--encoder", "enigma"], ["no encoder", "tokenizers"]),

@@ -19,9 +19,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import ROOT, Tiny, command, digest_of
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_corpus import ROOT, Tiny, command, digest_of
 
 from corpus import storage
 from corpus.errors import EngineError, RecipeError, SourceError, StoreError

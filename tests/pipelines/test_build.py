@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from conftest import ROOT, Tiny, command, digest_of
 from raw_data import RECIPE, write_all
+from tiny_corpus import ROOT, Tiny, command, digest_of
 
 from corpus.manifest import Manifest, load_manifest, read_ref
 

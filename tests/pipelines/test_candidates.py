@@ -22,9 +22,6 @@ from pipelines import external_sort
 from pipelines.steps import candidates as steps
 from pipelines.steps.candidates import candidate_pairs
 
-settings.register_profile("compiled", deadline=None)
-settings.load_profile("compiled")
-
 Pair = tuple[int, int]
 Record = tuple[int, int]  # key, node
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import signal
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Tiny, command, digest_of
+from tiny_corpus import Tiny, command, digest_of
 
 from corpus import storage
 from corpus.errors import EngineError, SourceError, StoreError
@@ -181,6 +182,33 @@ def test_a_worker_with_two_threads_is_refused(tmp_path: Path) -> None:
         mine.add_worker(threads=2)
         with pytest.raises(EngineError, match="2 tasks in one process"):
             run(troubled_stage(tmp_path), scheduler=mine.address)
+
+
+def stillborn(folder: Path, how_many: int) -> Path:
+    """What a worker reads first, which kills that many of those that read it."""
+    script = folder / "preload.py"
+    script.write_text(
+        "import os, signal\nfrom pathlib import Path\n"
+        f"dead = Path({str(folder)!r}, str(os.getpid()))\n"
+        f"if len(list(dead.parent.glob('[0-9]*'))) < {how_many}:\n"
+        "    dead.touch()\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    return script
+
+
+@pytest.mark.parametrize("how_many", [1, 99])
+def test_workers_that_die_as_they_start(tmp_path: Path, tiny: Tiny, how_many: int) -> None:
+    script = stillborn(tmp_path, how_many)
+    env = os.environ | {"DASK_DISTRIBUTED__WORKER__PRELOAD": json.dumps([str(script)])}
+    line = build_line(tiny, tmp_path / "store")
+    done = subprocess.run(line, env=env, capture_output=True, text=True, timeout=200)
+    if how_many == 1:
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[-1].endswith(tiny.digest)
+    else:
+        assert done.returncode == 2
+        assert [said.split()[0] for said in done.stderr.splitlines()] == ["error:", "at:", "do:"], done.stderr
+        assert "die as they start" in done.stderr
 
 
 def other_code(folder: Path) -> tuple[Path, ...]:

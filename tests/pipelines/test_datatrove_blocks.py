@@ -26,8 +26,6 @@ from pipelines.datatrove_blocks import NO_BLOCK, describe, pass_blocks
 pytest.importorskip("datatrove", reason="the extra `datatrove` is not installed")
 pytest.importorskip("spacy", reason="the extra `datatrove` is not installed")
 
-settings.register_profile("compiled", deadline=None)
-settings.load_profile("compiled")
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIRED = {"regex": {"regex_exp": "(?i)lorem"}}

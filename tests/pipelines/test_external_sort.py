@@ -22,9 +22,6 @@ from corpus.table import Columns
 from pipelines import external_sort
 from pipelines.external_sort import ExternalSort, distinct, gathered, sort_rows
 
-settings.register_profile("compiled", deadline=None)
-settings.load_profile("compiled")
-
 ROOT = Path(__file__).resolve().parents[2]
 Row = tuple[bytes, int, int, bytes]
 BY = ("digest", "signed", "number")

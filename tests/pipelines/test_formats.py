@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
-from conftest import command
 from raw_data import prose
+from tiny_corpus import command
 
 from corpus.manifest import load_manifest, read_ref
 from corpus.readers.formats import FORMATS

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
-from conftest import ROOT, Tiny, command
+from tiny_corpus import ROOT, Tiny, command
 
 from corpus import storage
 from pipelines.auditing.verifying import verify

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from conftest import ROOT
+from tiny_corpus import ROOT
 
 from corpus.manifest import Manifest, load_manifest, read_ref
 from corpus.readers.formats import FORMATS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from conftest import Tiny, command
+from tiny_corpus import Tiny, command
 
 
 def _run(tiny: Tiny, store: Path, *more: str, log: str = "json") -> tuple[int, str, list[dict[str, object]]]:

@@ -11,12 +11,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from conftest import Tiny, command
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import SSlibKey
+from tiny_corpus import Tiny, command
 
 from corpus.errors import IntegrityError, SourceError
 from corpus.manifest import Manifest, load_manifest, read_ref
@@ -93,7 +93,7 @@ def test_securesystemslib_s_signature_is_ours(sealed: Any, keys: Any) -> None:
     assert subprocess.run(line, capture_output=True, check=True).stdout == base64.b64decode(signature)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_flipped_bit_anywhere_is_found(sealed: Any, keys: Any, data: st.DataObject) -> None:
     tiny, manifest = sealed

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Tiny, command, digest_of
+from tiny_corpus import Tiny, command, digest_of
 
 from corpus.recipe import Recipe, load_recipe
 from corpus.source import Blob, Found

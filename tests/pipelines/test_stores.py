@@ -10,7 +10,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
-from conftest import ROOT, Tiny, command, digest_of
+from tiny_corpus import ROOT, Tiny, command, digest_of
 
 from corpus import storage
 

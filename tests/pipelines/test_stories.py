@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from conftest import command
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from raw_data import prose
+from tiny_corpus import command
 
 from corpus.manifest import load_manifest, read_ref
 from corpus.part import blob_digest, read_part
@@ -200,7 +200,7 @@ def dumps(draw: st.DrawFn) -> tuple[list[bytes], list[int]]:
     return lines, [generator.randrange(3) for _ in lines]
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(dumps(), st.randoms())
 def test_stories_are_those_of_the_walk(dump: tuple[list[bytes], list[int]], shuffle: random.Random) -> None:
     lines, places = dump

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Tiny, command, digest_of
+from tiny_corpus import Tiny, command, digest_of
 
 from corpus.document import Texts
 from corpus.drops import Drop

@@ -11,16 +11,16 @@ from urllib.parse import urldefrag, urlsplit
 
 import numpy as np
 import pytest
-from conftest import command, digest_of
 from crawl_data import CUT_OFF, RANK, RECIPE, Page, fetches, write_crawl
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_corpus import command, digest_of
 
 from corpus.drops import Drop
 from corpus.manifest import load_manifest, read_ref
 from corpus.part import read_part
 from corpus.table import concat, take
-from pipelines.auditing.explaining import describe, explain
+from pipelines.auditing.explaining import describe, explain, explain_all
 from pipelines.auditing.verifying import verify
 from pipelines.external_sort import sort_rows
 from pipelines.steps.duplicates import others_of_each
@@ -180,6 +180,16 @@ def test_a_loser_is_explained_to_the_document_that_stayed(crawl: Crawl) -> None:
     for nobody in ("0" * 32, "no/file:1", f"{path}:99999", "zz"):
         done = command("audit.py", "explain", crawl.ref, nobody)
         assert (done.returncode, len(done.stderr.strip().splitlines())) == (2, 3)
+
+
+def test_a_url_finds_every_page_of_it(crawl: Crawl) -> None:
+    rows = ledger(crawl.ref)
+    lost = next(key for key, value in rows.items() if value[0] == Drop.REPEATED_URL)
+    url = next(page.url for page in crawl.pages if (page.path, page.record) == lost)
+    found = explain_all(crawl.ref, f"url: <{url}#elsewhere>")
+    same = {(page.path, page.record) for page in crawl.pages if plain_url(page.url) == plain_url(url)}
+    assert {chain[0].record[:2] for chain in found} == same & rows.keys()  # without those that became no document
+    assert len(same) > 1
 
 
 def test_a_pinned_list_drops_what_it_names_wherever_it_lies(crawl: Crawl, tmp_path: Path) -> None:

@@ -15,8 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_demo import GOLDEN, PROSE, ROOT
-from test_engines import run
+from test_demo import GOLDEN, ROOT
 
 from corpus.errors import EngineError
 from corpus.source import find_blobs
@@ -205,26 +204,16 @@ def check_job(job: Any, stage: Stage) -> None:
     assert not pool.packages
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample's raw files."""
-    if not PROSE.is_dir() and not os.environ.get("CI"):
-        pytest.skip("the sample's prose is not installed: workflows/prose")
-    data = tmp_path_factory.mktemp("sample") / "data"
-    run("workflows/sample/generate.py", "--out", data, "--packages", PROSE)
-    return data
-
-
 def test_every_stage_of_a_build_is_ready_for_dataflow(
-    data: Path, tmp_path: Path, google_cloud: Google, caplog: pytest.LogCaptureFixture
+    sample_data: Path, tmp_path: Path, google_cloud: Google, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", LOGGER.name)
     recipe, store = load_recipe(str(ROOT / "workflows/recipes/sample.toml"), ()), str(tmp_path / "store")
     translator = Translator(google_cloud)
     driver = Driver(translator, Progress(io.StringIO()))
     recipe = recipe.naming("gpt2")
-    build = Build(recipe, str(data), store, "gpt2", "tokenizers", driver)
-    blobs = stages.pin_blobs(build, find_blobs(recipe, str(data)).blobs)
+    build = Build(recipe, str(sample_data), store, "gpt2", "tokenizers", driver)
+    blobs = stages.pin_blobs(build, find_blobs(recipe, str(sample_data)).blobs)
     vocabulary = stages.run(build, blobs)
     manifest = seal.manifest_of(recipe, blobs, driver.sealed, vocabulary)
     assert f"sha256:{seal.publish(store, manifest, driver.sealed, {})}" == GOLDEN

@@ -34,6 +34,7 @@ from corpus import storage
 from corpus.drops import Drop
 from corpus.manifest import Manifest, load_manifest, read_ref
 from corpus.part import read_part
+from corpus.provenance import Ledger
 from pipelines.steps.blocks import Blocks
 
 Pair = tuple[bytes, bytes]
@@ -104,14 +105,13 @@ def read_corpus(ref: str) -> Corpus:
             texts |= zip((ids[row] for row in rows.tolist()), batch, strict=True)
     places: dict[tuple[str, int], bytes] = {}
     verdicts: dict[bytes, Verdict] = {}
-    for url in _urls(store, manifest, "verdicts", "ledger.parquet"):
-        for columns in read_part(url):
-            ids = _ids(columns["doc_id"])
-            files = [manifest.blobs[blob].path for blob in columns["blob"].tolist()]
-            places |= zip(zip(files, columns["record"].tolist(), strict=True), ids, strict=True)
-            fields = [columns["drop"].tolist(), _ids(columns["winner"]), _ids(columns["via"])]
-            fields += [columns["inter"].tolist(), columns["union"].tolist()]
-            verdicts |= {each: Verdict(*row) for each, row in zip(ids, zip(*fields, strict=True), strict=True)}
+    for _, columns in Ledger.sealed_in(store, manifest).read():
+        ids = _ids(columns["doc_id"])
+        files = [manifest.blobs[blob].path for blob in columns["blob"].tolist()]
+        places |= zip(zip(files, columns["record"].tolist(), strict=True), ids, strict=True)
+        fields = [columns["drop"].tolist(), _ids(columns["winner"]), _ids(columns["via"])]
+        fields += [columns["inter"].tolist(), columns["union"].tolist()]
+        verdicts |= {each: Verdict(*row) for each, row in zip(ids, zip(*fields, strict=True), strict=True)}
     edges: set[Pair] = set()
     for url in _urls(store, manifest, "evidence", "evidence.arrow"):
         for columns in read_part(url, ["a_doc_id", "b_doc_id"]):

@@ -4,9 +4,10 @@
 
 DIR holds jsonl.zst files with a `text` field; without it, the generated sample's Pile shards are read. Every build
 runs as a whole process with its workers, and is counted with them; of --rounds the cheapest counts. Peak memory is
-that of its largest process, be it a worker or the one that drives them. What is not ours is the build's: --set. A
-worker holds one shard of ids, at most tokens.shard_bytes: peaks compare where even one copy fills a shard. Exits 1
-unless, over the same copies, every engine sealed the same manifest. Writes the section "engines" of RESULTS.md.
+that of the larger of two workers and of the process that drives them, seen in builds of their own over the fewest
+and the most copies (Linux). What is not ours is the build's: --set. A worker holds one shard of ids, at most
+tokens.shard_bytes: peaks compare where even one copy fills a shard. Exits 1 unless, over the same copies, every
+engine sealed the same manifest. Writes the section "engines" of RESULTS.md.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,9 @@ from results import machine, table, write_section
 from pipelines.runners import RUNNERS
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "workflows" / "soak"))
+from watch import watch  # noqa: E402
+
 SAMPLE = ROOT / "data" / "sample" / "pile" / "train"
 # The engines that run on one machine, and the library that each needs.
 LIBRARIES = {"local": "corpus", "dask": "distributed", "direct": "apache_beam"}
@@ -42,6 +46,14 @@ class Run:
     megabytes: float
     figures: Figures
     digest: str
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """Peak memory of a build's largest worker and of the process that drives them, MB."""
+
+    worker: float
+    driver: float
 
 
 def main() -> int:
@@ -63,9 +75,14 @@ def main() -> int:
                 builds = [_build(work, runner, count, more) for _ in range(options.rounds)]
                 run = min(builds, key=lambda build: build.figures.cpu_seconds)
                 runs.append(run)
-                cost = f"{run.figures.cpu_seconds:.1f} CPU-s, {run.figures.peak_bytes / 1e6:,.0f} MB at its peak"
+                cost = f"{run.figures.cpu_seconds:.1f} CPU-s"
                 print(f"{runner}, {_copies(count)} of {run.megabytes:,.1f} MB in all: {cost}", flush=True)
-    text = _section(runs, options)
+        peaks = {
+            (runner, count): _peaks(work, runner, count, more)
+            for runner in options.runners.split(",")
+            for count in (counts[0], counts[-1])
+        }
+    text = _section(runs, peaks, options)
     print(text)
     write_section("engines", text)
     return 0 if _agree(runs) else 1
@@ -86,24 +103,37 @@ def _options() -> argparse.Namespace:
     return options
 
 
+def _command(work: Path, folder: Path, runner: str, copies: int, more: Sequence[str]) -> list[str]:
+    """The line that builds so many copies, which are gathered in `raw`, into `store` of a folder."""
+    (folder / "raw").mkdir()
+    for number in range(copies):
+        for file in (work / "raw" / f"{number:03d}").iterdir():
+            (folder / "raw" / file.name).symlink_to(file)
+    recipe = ROOT / "workflows" / "recipes" / "bulk.toml"
+    command = [sys.executable, str(ROOT / "pipelines" / "build_corpus.py"), "--recipe", str(recipe)]
+    return [*command, "--data", str(folder / "raw"), "--out", str(folder / "store"), "--runner", runner, *more]
+
+
+def _peaks(work: Path, runner: str, copies: int, more: Sequence[str]) -> Peaks:
+    with tempfile.TemporaryDirectory(dir=work) as folder:
+        command = _command(work, Path(folder), runner, copies, [*more, "--workers", "2"])
+        watched = watch(command, Path(folder, "store"))
+    driver = max(usage.parent for usage in watched.stages.values()) / 1e6
+    worker = max(usage.worker for usage in watched.stages.values()) / 1e6
+    return Peaks(worker, driver)
+
+
 def _build(work: Path, runner: str, copies: int, more: Sequence[str]) -> Run:
     with tempfile.TemporaryDirectory(dir=work) as folder:
-        raw, store = Path(folder, "raw"), Path(folder, "store")
-        raw.mkdir()
-        for number in range(copies):
-            for file in (work / "raw" / f"{number:03d}").iterdir():
-                (raw / file.name).symlink_to(file)
-        recipe = ROOT / "workflows" / "recipes" / "bulk.toml"
-        command = [sys.executable, str(ROOT / "pipelines" / "build_corpus.py"), "--recipe", str(recipe)]
-        command += ["--data", str(raw), "--out", str(store), "--runner", runner, *more]
-        figures = measure(command)
+        store = Path(folder, "store")
+        figures = measure(_command(work, Path(folder), runner, copies, more))
         (path,) = store.glob("manifests/*.json")
         manifest = json.loads(path.read_bytes())
     size = sum(source["raw_bytes"] - source["markup_bytes"] for source in manifest["sources"])
     return Run(runner, copies, size / 1e6, figures, path.stem)
 
 
-def _section(runs: Sequence[Run], options: argparse.Namespace) -> str:
+def _section(runs: Sequence[Run], peaks: Mapping[tuple[str, int], Peaks], options: argparse.Namespace) -> str:
     command = f"python workflows/benchmarks/engines.py --copies {options.copies}"
     command += "" if options.data == SAMPLE else " --data DIR"
     command += f" --megabytes {options.megabytes:g}" if options.megabytes < 1e6 else ""
@@ -115,9 +145,10 @@ def _section(runs: Sequence[Run], options: argparse.Namespace) -> str:
             f"`{command}`: {_workers(options.workers)} a build, the fast encoder, "
             + ", ".join(f"{_copies(count)} of {size:,.1f} MB" for count, size in sizes.items())
             + f" of text in all; the cheapest of {_rounds(options.rounds)}. Slope is CPU-seconds of the whole"
-            " process tree over text, start-up what the line says of no text; peak memory is that of the largest"
-            " process, and growth that of the most copies over that of the fewest.",
+            " process tree over text, start-up what the line says of no text.",
             _table(runs),
+            "Peak memory of the larger of two workers, for one alone may be the driver, and of the driver:",
+            _memory(peaks),
             "Over the same copies every engine sealed the same manifest."
             if _agree(runs)
             else "The engines sealed DIFFERENT manifests.",
@@ -130,19 +161,28 @@ def _table(runs: Sequence[Run]) -> str:
     counts = sorted({run.copies for run in runs})
     heads = ["engine", "MB per CPU-s", "slope over local's", "start-up, CPU-s"]
     heads += [f"CPU-s, {_copies(count)}" for count in counts]
-    heads += [f"peak MB, {_copies(count)}" for count in counts] + ["growth"]
     rows: list[list[object]] = []
     local = None
     for runner in dict.fromkeys(run.runner for run in runs):
         mine = [run for run in runs if run.runner == runner]
         line = fit([(run.megabytes, run.figures.cpu_seconds) for run in mine])
         local = local or line.megabytes_per_second
-        peaks = [run.figures.peak_bytes / 1e6 for run in mine]
-        costs = [run.figures.cpu_seconds for run in mine]
         row: list[object] = [runner, line.megabytes_per_second, local / line.megabytes_per_second]
-        row += [line.start_seconds, *costs, *(f"{peak:,.0f}" for peak in peaks)]
-        rows.append([*row, f"{100 * (peaks[-1] / peaks[0] - 1):+.0f}%"])
+        rows.append([*row, line.start_seconds, *(run.figures.cpu_seconds for run in mine)])
     return table(heads, rows)
+
+
+def _memory(peaks: Mapping[tuple[str, int], Peaks]) -> str:
+    few, many = (choose(count for _, count in peaks) for choose in (min, max))
+    heads = ["engine", *(f"{who} MB, {_copies(count)}" for who in ("worker", "driver") for count in (few, many))]
+    rows = []
+    for runner in dict.fromkeys(runner for runner, _ in peaks):
+        less, more = peaks[runner, few], peaks[runner, many]
+        values = (less.worker, more.worker, less.driver, more.driver)
+        rows.append(
+            [runner, *(f"{value:,.0f}" for value in values), f"{100 * (more.worker / less.worker - 1):+.0f}%"]
+        )
+    return table([*heads, "worker's growth"], rows)
 
 
 def _agree(runs: Sequence[Run]) -> bool:

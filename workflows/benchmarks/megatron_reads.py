@@ -14,14 +14,17 @@ import importlib.metadata
 import sys
 from pathlib import Path
 
+import numpy as np
 from megatron.core.datasets.indexed_dataset import IndexedDataset
+from numpy.typing import NDArray
 from results import machine, write_section
 
 from corpus import storage
 from corpus.manifest import load_manifest, read_ref
 from corpus.part import read_part
+from corpus.provenance import Ledger, read_placement
 from corpus.table import concat
-from pipelines.steps.blocks import Blocks
+from pipelines.steps.blocks import Blocks, ledger_starts
 
 
 def main() -> int:
@@ -31,16 +34,16 @@ def main() -> int:
     manifest = load_manifest(store, digest)
     folder = Path(manifest.stage_folder(store, "shards"))
     spelt = list(concat(read_part(_only(manifest.stage_folder(store, "vocabulary"))))["token"])
-    texts = _texts(Blocks.sealed_in(store, manifest))
+    texts = _texts(Blocks.sealed_in(store, manifest), ledger_starts(manifest))
+    ledger = Ledger.sealed_in(store, manifest)
     documents = tokens = differ = 0
     for shard in manifest.shards:
         opened = IndexedDataset(str(folder / shard.name))
-        placed = concat(read_part(str(folder / f"{shard.name}.placement.parquet")))
-        if len(opened) != len(placed["block"]):
-            differ += abs(len(opened) - len(placed["block"]))
-        for ids, block, row in zip(opened, placed["block"].tolist(), placed["row"].tolist(), strict=False):
+        places = ledger.places(read_placement(manifest, store, shard.name)).tolist()
+        differ += abs(len(opened) - len(places))
+        for ids, place in zip(opened, places, strict=False):
             *inside, last = ids.tolist()
-            same = b"".join(spelt[token] for token in inside) == texts[block, row]
+            same = b"".join(spelt[token] for token in inside) == texts[place]
             differ += not (same and last == manifest.vocabulary["end_of_document"])
             documents, tokens = documents + 1, tokens + len(ids)
     version = importlib.metadata.version("megatron-core")
@@ -60,12 +63,12 @@ def _only(folder: str) -> str:
     return storage.join(folder, storage.list_files(folder)[0])
 
 
-def _texts(blocks: Blocks) -> dict[tuple[int, int], bytes]:
-    """Every normalised text by its (block, row)."""
+def _texts(blocks: Blocks, starts: NDArray[np.int64]) -> dict[int, bytes]:
+    """Every normalised text by its row of the ledger."""
     found = {}
     for block in range(len(blocks.text)):
         for rows, texts in blocks.read_text(block):
-            found.update({(block, row): text for row, text in zip(rows.tolist(), texts, strict=True)})
+            found.update(zip((rows + starts[block]).tolist(), texts, strict=True))
     return found
 
 

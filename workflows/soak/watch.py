@@ -10,7 +10,7 @@ import os
 import subprocess
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,16 +55,17 @@ def watch(command: Sequence[str], store: Path, env: Mapping[str, str] | None = N
     """
     usage: dict[str, Usage] = defaultdict(Usage)
     stage, looked = BEFORE, 0.0
+    seen: set[int] = set()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, text=True) as process:
         while process.poll() is None:
             now = _stage_at_work(store) or stage
             if now != stage:
-                _charge(process.pid, usage[stage])
+                _charge(process.pid, usage[stage], seen)
                 stage = now
             if time.monotonic() - looked > _SPILL_SECONDS:
                 looked = time.monotonic()
                 # Read, not set back: a process that ends between two looks has been seen before.
-                _charge(process.pid, usage[stage], set_back=False)
+                _charge(process.pid, usage[stage], seen, set_back=False)
                 usage[stage].spilled = max(usage[stage].spilled, _bytes_below(store / "stages" / stage))
             time.sleep(_PAUSE_SECONDS)
         out, err = process.communicate()
@@ -82,15 +83,29 @@ def _stage_at_work(store: Path) -> str:
         return ""
 
 
-def _charge(parent: int, usage: Usage, set_back: bool = True) -> None:
-    """Reads the peaks of a process and its children, and sets them back."""
+def _charge(parent: int, usage: Usage, seen: set[int], set_back: bool = True) -> None:
+    """Reads the peaks of a process and of those it started, and sets them back.
+
+    What is met for the first time is not counted: a fork that is about to become another program still has the
+    memory of its parent.
+    """
     usage.parent = max(usage.parent, _peak(parent, set_back))
-    try:
-        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    except OSError:
-        return
-    for child in children:
-        usage.worker = max(usage.worker, _peak(int(child), set_back))
+    for process in _started_by(parent):
+        if process in seen:
+            usage.worker = max(usage.worker, _peak(process, set_back))
+        seen.add(process)
+
+
+def _started_by(process: int) -> Iterator[int]:
+    """The children of a process, whichever of its threads started them, and theirs."""
+    for children in Path(f"/proc/{process}/task").glob("*/children"):
+        try:
+            found = [int(child) for child in children.read_text().split()]
+        except OSError:  # the thread ended
+            continue
+        for child in found:
+            yield child
+            yield from _started_by(child)
 
 
 def _peak(pid: int, set_back: bool) -> int:

@@ -95,7 +95,7 @@ fragments = st.sampled_from([b"\n", b"\r\n", b"http://", b"\nhttp:x 1 1996092314
 streams = st.lists(st.builds(arc, blocks) | st.builds(arc, blocks, length=lengths) | fragments, max_size=10)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(streams.map(b"".join), st.lists(st.integers(0, 3000), max_size=8).map(tuple))
 def test_every_byte_is_some_record_s_however_the_stream_is_cut(stream: bytes, cuts: tuple[int, ...]) -> None:
     records = read(stream, cuts)
@@ -109,7 +109,6 @@ def test_every_byte_is_some_record_s_however_the_stream_is_cut(stream: bytes, cu
     assert records == read(stream)
 
 
-@settings(deadline=None)
 @given(st.lists(st.binary(max_size=60).filter(lambda block: not block.endswith((b"\r", b"\n"))), max_size=6))
 def test_what_is_written_is_read(written: list[bytes]) -> None:
     assert [one.block for one in read(b"".join(map(arc, written)))] == written

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.errors import DamagedContainerError, SourceError
@@ -236,7 +236,6 @@ def test_an_error_says_where_and_what_to_do() -> None:
 
 
 @pytest.mark.parametrize("suffix", PACK)
-@settings(deadline=None)
 @given(st.data())
 def test_garbage_ends(suffix: str, data: st.DataObject) -> None:
     good = PACK[suffix](CONTENT)

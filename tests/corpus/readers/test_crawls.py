@@ -82,7 +82,7 @@ def read(batches: Iterator[Records]) -> tuple[list[tuple[object, ...]], Counter[
 
 
 @pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(streams, st.lists(st.integers(0, 9000), max_size=6), st.sampled_from([1, 900, 10**6]), st.booleans())
 def test_laws(reader: Reader, stream: bytes, cuts: list[int], size: int, damaged: bool) -> None:
     rows, skipped, ended_in_damage = read(reader(cut_up(stream, cuts, damaged), size))

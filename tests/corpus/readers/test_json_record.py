@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.drops import Drop
@@ -14,7 +14,6 @@ values = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.text(), values), st.booleans())
 def test_a_sound_object_is_read_as_the_standard_library_reads_it(parsed: dict[str, object], ascii: bool) -> None:
     line = json.dumps(parsed, ensure_ascii=ascii).encode()
@@ -70,7 +69,6 @@ def test_the_last_of_duplicate_names_counts() -> None:
     assert parse_object(b'{"text": "first", "text": "second"}') == ({"text": "second"}, 0)
 
 
-@settings(deadline=None)
 @given(st.binary() | st.text().map(str.encode))
 def test_garbage_never_raises(line: bytes) -> None:
     parsed, repairs = parse_object(line)

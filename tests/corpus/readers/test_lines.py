@@ -82,7 +82,7 @@ def read(
     return lines, (blanks, blank_bytes)
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(streams, st.lists(st.integers(0, 1000), max_size=8), limits, st.sampled_from([1, 5, 1000]), st.booleans())
 @example(b"\xef\xbb\xbfabc\r\n", [1, 2, 7], 3, 1, False)
 @example(b"abcd\r\nx\n", [1, 2, 3, 4, 5], 3, 1, False)

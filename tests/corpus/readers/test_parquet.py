@@ -3,7 +3,7 @@ import io
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.drops import Drop
@@ -65,7 +65,6 @@ def test_what_is_not_utf8_is_repaired_and_what_is_too_long_passed_over() -> None
     ]
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.none() | st.binary(max_size=20), max_size=30),
     st.integers(1, 8),

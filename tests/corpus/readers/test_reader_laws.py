@@ -1,10 +1,10 @@
 """What holds of every reader of a stream, whatever its bytes and however they are cut into chunks and batches."""
 
 import json
-from collections import Counter
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
-from typing import NamedTuple
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -24,6 +24,13 @@ from corpus.readers.text import read_text_blocks, read_text_file
 from corpus.readers.text_lines import read_text_lines
 from corpus.readers.uspto import read_uspto
 from corpus.readers.wikipedia import read_wikipedia
+
+SOAK = Path(__file__).parents[3] / "workflows" / "soak"
+
+sys.path.insert(0, str(SOAK))
+from accounts import account, broken_laws  # noqa: E402
+
+sys.path.remove(str(SOAK))
 
 DAMAGE = DamagedContainerError("the file ends", where="here", remedy="fetch it again")
 LIMIT = 60
@@ -47,17 +54,6 @@ READERS: dict[str, Reader] = {
     "uspto": lambda chunks, _: read_uspto(chunks, max_record_bytes=XML_LIMIT),
     "dm mathematics": lambda chunks, _: read_dm_mathematics(chunks, max_record_bytes=LIMIT),
 }
-
-
-class Row(NamedTuple):
-    number: int
-    offset: int
-    raw: bytes
-    raw_bytes: int
-    label: str
-    text: bytes
-    damage: int
-    repairs: int
 
 
 def json_line(text: str, label: str) -> bytes:
@@ -97,64 +93,36 @@ def cut_up(stream: bytes, cuts: list[int], damaged: bool) -> Iterator[bytes]:
         raise DAMAGE
 
 
-def read(reader: Reader, chunks: Iterable[bytes], size: int) -> tuple[list[Row], Counter[str], bool]:
-    """The rows, the bytes skipped by label, and whether it ended in damage."""
-    rows: list[Row] = []
-    skipped: Counter[str] = Counter()
-    try:
-        for records in reader(chunks, size):
-            rows += map(
-                Row,
-                *(records.number.tolist(), records.offset.tolist(), records.raw, records.raw_bytes.tolist()),
-                *(records.label, records.text, records.damage.tolist(), records.repairs.tolist()),
-            )
-            skipped.update({label: raw_bytes for label, (_, raw_bytes) in records.skipped.items()})
-    except DamagedContainerError as error:
-        assert error is DAMAGE
-        return rows, skipped, True
-    return rows, skipped, False
-
-
 @pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(streams, st.lists(st.integers(0, 1000), max_size=8), st.sampled_from([1, 40, 10_000]), st.booleans())
 def test_laws(reader: Reader, stream: bytes, cuts: list[int], size: int, damaged: bool) -> None:
-    rows, skipped, ended_in_damage = read(reader, cut_up(stream, cuts, damaged), size)
+    taken = account(reader(cut_up(stream, cuts, damaged), size), stream)
 
-    assert ended_in_damage == damaged
-    assert sum(row.raw_bytes for row in rows) + skipped.total() == len(stream)
-    assert all(one.number < next_one.number for one, next_one in pairwise(rows))
-    assert all(one.offset + len(one.raw) <= next_one.offset for one, next_one in pairwise(rows))
-    for row in rows:
-        assert stream[row.offset :].startswith(row.raw)
-        assert len(row.raw) <= XML_LIMIT
-        assert row.damage in (0, *(drop for drop in Drop if drop < Drop.EMPTY))
-        row.text.decode()
-        assert not (row.damage and row.text)
-        assert row.repairs <= len(row.raw)
-    assert all(row.damage != Drop.TRUNCATED_RECORD for row in (rows[:-1] if damaged else rows))
+    assert taken.error == (str(DAMAGE) if damaged else "")
+    assert broken_laws(taken, XML_LIMIT, is_lines=False) == []
+    assert all(row.repairs <= len(row.raw) for row in taken.rows)
+    whole = taken.rows[:-1] if damaged else taken.rows
+    assert all(row.damage != Drop.TRUNCATED_RECORD for row in whole)
 
-    assert (rows, skipped, damaged) == read(reader, cut_up(stream, [], damaged), len(stream) + 1)
+    assert taken == account(reader(cut_up(stream, [], damaged), len(stream) + 1), stream)
 
 
 @pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
-@settings(deadline=None)
 @given(streams)
 def test_a_record_alone_is_the_same_as_in_any_batch(reader: Reader, stream: bytes) -> None:
-    rows, _, _ = read(reader, [stream], 10_000)
-    for row in rows:
+    for row in account(reader([stream], 10_000), stream).rows:
         if row.damage == Drop.OVERSIZE_RECORD or row.raw.startswith(b"\xef\xbb\xbf"):
             continue  # its raw bytes are not here to be read again; or, at a stream's start, a BOM is one
         if not row.raw:
             continue  # of a BOM and nothing else; a stream of no bytes has no record
-        alone, _, _ = read(reader, [row.raw], 10_000)
-        assert [again[4:] for again in alone] == [row[4:]]
+        alone = account(reader([row.raw], 10_000), row.raw)
+        assert [again[4:] for again in alone.rows] == [row[4:]]
 
 
 @pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
-@settings(deadline=None)
 @given(st.binary(max_size=2000))
 def test_garbage_is_rows_not_errors(reader: Reader, stream: bytes) -> None:
-    rows, skipped, damaged = read(reader, [stream], 100)
-    assert not damaged
-    assert sum(row.raw_bytes for row in rows) + skipped.total() == len(stream)
+    taken = account(reader([stream], 100), stream)
+    assert not taken.error
+    assert broken_laws(taken, XML_LIMIT, is_lines=False) == []

@@ -3,61 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from reddit_lines import a_comment, a_submission, as_lines, damaged, number, post, record, row
 
-from corpus.document import Texts
 from corpus.drops import Drop
-from corpus.readers.record import Lines
-from corpus.readers.reddit import COMMENT, SUBMISSION, Posts, base36, names, parse
+from corpus.readers.reddit import COMMENT, SUBMISSION, Posts, parse
 
 BODY = "It&#39;s &gt; that."
 
 
-def as_lines(raw: list[bytes], damage: list[int] | None = None) -> Lines:
-    texts = Texts.from_list(raw)
-    offset = texts.offsets[:-1] + np.arange(len(raw))
-    return Lines(
-        np.arange(len(raw)), offset, texts, texts.lengths + 1, np.array(damage or [0] * len(raw), np.uint8)
-    )
-
-
-def row(posts: Posts, number: int = 0) -> dict[str, Any]:
-    """One row as plain values, text as bytes."""
-    values = {field.name: getattr(posts, field.name)[number] for field in dataclasses.fields(Posts)}
-    return {name: value if isinstance(value, bytes) else int(value) for name, value in values.items()}
-
-
-def post(line: bytes | str) -> dict[str, Any]:
-    return row(parse(as_lines([line.encode() if isinstance(line, str) else line])))
-
-
-def record(**fields: object) -> bytes:
-    return json.dumps(fields).encode()
-
-
-def a_comment(**fields: object) -> bytes:
-    """A sound comment with some fields in place of its own."""
-    return record(**({"id": "c1", "link_id": "t3_5yba3", "parent_id": "t1_c0", "body": "text"} | fields))
-
-
-def a_submission(**fields: object) -> bytes:
-    return record(**({"id": "5yba3", "title": "title", "selftext": ""} | fields))
-
-
-def number(base_36: str) -> int:
-    return int(base_36, 36)
-
-
-# One line for each row of the table of field types that Arctic Shift publishes: what changed that month.
 COMMENT_LINES = {
     "2005-12": '"created_utc":1134365188,"retrieved_on":1473738411,"score":0,"edited":false,'
     '"controversiality":0,"distinguished":null,"gilded":0,"stickied":false,"subreddit":"reddit.com","ups":0',
@@ -153,84 +112,6 @@ def test_reads_a_submission_of_every_month(month: str) -> None:
 def test_a_field_we_do_not_use_may_hold_anything(value: object) -> None:
     plain, more = post(a_comment()), post(a_comment(created_utc=value, score=value, _meta=value))
     assert plain == more
-
-
-def ids_of(**fields: object) -> tuple[int, int, int, int, int]:
-    read = post(a_comment(**fields))
-    return read["damage"], read["thread"], read["id"], read["parent_kind"], read["parent"]
-
-
-THREAD, OWN, PARENT = number("5yba3"), number("c1"), number("c0")
-
-
-@pytest.mark.parametrize(
-    ("fields", "expected"),
-    [
-        ({"link_id": "5yba3"}, (0, THREAD, OWN, COMMENT, PARENT)),
-        ({"id": "t1_c1"}, (0, THREAD, OWN, COMMENT, PARENT)),
-        ({"id": "C1", "link_id": "t3_5YBA3"}, (0, THREAD, OWN, COMMENT, PARENT)),
-        ({"parent_id": "t3_5yba3"}, (0, THREAD, OWN, SUBMISSION, THREAD)),
-        ({"parent_id": "t3_other"}, (0, THREAD, OWN, SUBMISSION, number("other"))),
-        ({"parent_id": "t1_5yba3"}, (0, THREAD, OWN, COMMENT, THREAD)),
-        ({"parent_id": None}, (0, THREAD, OWN, SUBMISSION, THREAD)),
-        ({"parent_id": ""}, (0, THREAD, OWN, SUBMISSION, THREAD)),
-        ({"parent_id": "c0"}, (0, THREAD, OWN, COMMENT, PARENT)),
-        ({"parent_id": "5yba3"}, (0, THREAD, OWN, SUBMISSION, THREAD)),
-        ({"id": OWN, "link_id": THREAD, "parent_id": PARENT}, (0, THREAD, OWN, COMMENT, PARENT)),
-        ({"id": OWN, "link_id": THREAD, "parent_id": THREAD}, (0, THREAD, OWN, SUBMISSION, THREAD)),
-        ({"id": OWN, "link_id": THREAD, "parent_id": None}, (0, THREAD, OWN, SUBMISSION, THREAD)),
-        ({"link_id": "t3_5yba3", "parent_id": THREAD}, (0, THREAD, OWN, SUBMISSION, THREAD)),
-        ({"id": 0, "link_id": "0", "parent_id": "t3_0"}, (0, 0, 0, SUBMISSION, 0)),
-        ({"id": 2**64 - 1}, (0, THREAD, 2**64 - 1, COMMENT, PARENT)),
-        ({"id": base36(2**64 - 1)}, (0, THREAD, 2**64 - 1, COMMENT, PARENT)),
-        ({"id": "000000000000000000c1"}, (0, THREAD, OWN, COMMENT, PARENT)),
-    ],
-)
-def test_reads_ids_of_every_form(fields: dict[str, object], expected: tuple[int, ...]) -> None:
-    assert ids_of(**fields) == expected
-
-
-def test_a_comment_without_parent_id_is_at_the_top() -> None:
-    read = post(record(id="c1", link_id="t3_5yba3", body="text"))
-    assert (read["damage"], read["parent_kind"], read["parent"]) == (0, SUBMISSION, THREAD)
-
-
-BAD_IDS = [2**64, -1, 1.0, True, ["c1"], {}, base36(2**64), "zzzzzzzzzzzzz", "1" + 13 * "0", "1" * 40]
-BAD_IDS += [
-    "t2_c1",
-    "t5_c1",
-    "t9_c1",
-    "t1_",
-    "t3_",
-    "_",
-    "t1_t1_c1",
-    " c1",
-    "c1 ",
-    "c_1",
-    "+1",
-    "-1",
-    "c1\n",
-    "é",
-    "١",
-]
-
-
-@pytest.mark.parametrize("value", BAD_IDS)
-@pytest.mark.parametrize("field", ["id", "link_id", "parent_id"])
-def test_what_is_no_id_is_of_the_wrong_type(field: str, value: object) -> None:
-    assert post(a_comment(**{field: value})) == damaged(Drop.WRONG_TYPE)
-
-
-@pytest.mark.parametrize("fields", [{"id": "t3_c1"}, {"link_id": "t1_5yba3"}])
-def test_a_prefix_of_another_kind_is_of_the_wrong_type(fields: dict[str, object]) -> None:
-    assert post(a_comment(**fields)) == damaged(Drop.WRONG_TYPE)
-    assert post(a_submission(id="t1_5yba3")) == damaged(Drop.WRONG_TYPE)
-
-
-def damaged(drop: int) -> dict[str, object]:
-    """A row of zeros, but for its damage."""
-    zeros: dict[str, object] = {field.name: 0 for field in dataclasses.fields(Posts)}
-    return zeros | {"text": b"", "damage": int(drop)}
 
 
 @pytest.mark.parametrize(
@@ -456,78 +337,3 @@ def test_columns_have_their_types() -> None:
         "damage": np.uint8,
         "repairs": np.int32,
     }
-
-
-@given(st.integers(0, 2**64 - 1))
-def test_base36_is_what_int_reads(value: int) -> None:
-    assert int(base36(value), 36) == value
-    assert base36(value) == base36(value).lower()
-    assert value == 0 or base36(value)[0] != "0"
-
-
-@settings(deadline=None)
-@given(st.lists(st.tuples(st.sampled_from([COMMENT, SUBMISSION]), st.integers(0, 2**64 - 1))))
-@example([(COMMENT, 0), (SUBMISSION, 35), (COMMENT, 36), (COMMENT, 36**12), (SUBMISSION, 2**64 - 1)])
-def test_names_are_those_of_one_post_after_the_other(posts: list[tuple[int, int]]) -> None:
-    kind, own = np.array([post[0] for post in posts], np.uint8), np.array([post[1] for post in posts], np.uint64)
-    assert [name.decode() for name in names(kind, own)] == [f"t{kind}_{base36(own)}" for kind, own in posts]
-
-
-LINES = [
-    a_comment(),
-    a_comment(body="naïve 😀 [deleted]", score=None, edited=1.5, _meta={"x": [1, -2.5e3, True]}),
-    a_comment(id=5, link_id=7, parent_id=None),
-    a_comment(body="[removed]"),
-    a_submission(selftext="s"),
-    a_comment(body="\udc80"),
-    a_comment(id=None),
-    b"{}",
-]
-
-
-@st.composite
-def spoilt_lines(draw: st.DrawFn) -> bytes:
-    """A line with a few bytes replaced, left out or put in."""
-    line = bytearray(draw(st.sampled_from(LINES)))
-    for _ in range(draw(st.integers(0, 3))):
-        at = draw(st.integers(0, len(line)))
-        noise = draw(
-            st.sampled_from([b"", b'"', b"\\", b"{", b"}", b",", b":", b"0", b".", b"\xff", b"\x00", b"\x0b"])
-        )
-        line[at : at + draw(st.integers(0, 1))] = noise
-    return bytes(line)
-
-
-def object_or_none(line: bytes) -> Any:
-    """What the standard library reads, as strict as it can be told to be."""
-
-    def refuse(constant: str) -> None:
-        raise ValueError(constant)
-
-    try:
-        return json.loads(line.decode(errors="replace"), parse_constant=refuse)
-    except ValueError:
-        return None
-
-
-@settings(deadline=None, max_examples=1000)
-@given(spoilt_lines())
-def test_a_spoilt_line_is_read_as_the_standard_library_reads_it(line: bytes) -> None:
-    read, expected = post(line), object_or_none(line)
-    if not isinstance(expected, dict):
-        assert read == damaged(Drop.BROKEN_JSON)
-        return
-    assert read["damage"] != Drop.BROKEN_JSON
-    if read["kind"] == COMMENT:
-        body = expected["body"].encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        assert read["text"].decode() in ("", body)
-        assert read["live"] == (body.strip() not in ("", "[removed]"))
-    if read["kind"] == SUBMISSION:
-        assert read["text"].decode().startswith(expected["title"])
-
-
-@settings(deadline=None)
-@given(st.lists(spoilt_lines(), max_size=12))
-def test_a_line_alone_gives_what_it_gives_in_any_batch(lines: list[bytes]) -> None:
-    posts = parse(as_lines(lines))
-    assert [row(posts, number) for number in range(len(lines))] == [post(line) for line in lines]

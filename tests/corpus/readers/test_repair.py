@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.readers.repair import repair_surrogate_escapes, repair_utf8
@@ -43,7 +43,6 @@ half_characters = st.lists(st.characters() | st.characters(categories=["Cs"]) | 
 )
 
 
-@settings(deadline=None)
 @given(half_characters)
 def test_lone_surrogate_escapes_are_those_json_reads(text: str) -> None:
     written = json.dumps(text).encode()

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.errors import DamagedContainerError
@@ -93,7 +93,6 @@ def test_a_damaged_header_is_not_the_end() -> None:
         read(bytes(archive))
 
 
-@settings(deadline=None)
 @given(st.integers(0, 5000), st.binary(min_size=1, max_size=40))
 def test_damage_is_an_error_of_ours_or_nothing(at: int, garbage: bytes) -> None:
     archive = bytearray(packed(FILES))

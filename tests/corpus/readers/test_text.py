@@ -76,7 +76,7 @@ def oracle(stream: bytes, limit: int, is_damaged: bool) -> list[tuple[int, bytes
     return blocks
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(
     st.lists(st.sampled_from([b"\n", b"\r\n", b"\r", b" ", b"ab", b"\xff", b"\xef\xbb\xbf"]), max_size=25).map(
         b"".join

@@ -65,7 +65,7 @@ fragments = st.sampled_from(
 streams = st.lists(sound | sound | broken | fragments | st.binary(max_size=30), max_size=12).map(b"".join)
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(streams, st.lists(st.integers(0, 2000), max_size=8), st.booleans())
 @example(b"x" * (2 * LIMIT) + b"\r\n" + record(b"after"), [3, 64, 301, 601], False)
 @example(b"\r\n" * LIMIT, [1, 2, 400], False)
@@ -89,7 +89,6 @@ def test_every_byte_is_some_record_s_however_the_stream_is_cut(
     assert (records, damaged) == read(cut_up(stream, [], damaged))
 
 
-@settings(deadline=None)
 @given(streams)
 def test_a_record_alone_is_the_same(stream: bytes) -> None:
     for one in read([stream])[0]:
@@ -98,7 +97,6 @@ def test_a_record_alone_is_the_same(stream: bytes) -> None:
             assert (alone.raw, alone.head, alone.block, alone.damage) == (one.raw, one.head, one.block, one.damage)
 
 
-@settings(deadline=None)
 @given(st.lists(sound, max_size=8))
 def test_a_sound_stream_reads_as_fastwarc_reads_it(parts: list[bytes]) -> None:
     ours, _ = read([b"".join(parts)])
@@ -109,7 +107,6 @@ def test_a_sound_stream_reads_as_fastwarc_reads_it(parts: list[bytes]) -> None:
     assert [one.raw_bytes for one in ours] == list(map(len, parts))
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=50), st.lists(sound, max_size=3), st.lists(sound, min_size=1, max_size=3))
 def test_one_broken_record_costs_no_other(garbage: bytes, before: list[bytes], after: list[bytes]) -> None:
     stream = b"".join([*before, b"no header\r\n" + garbage + b"\r\n", *after])

@@ -65,7 +65,7 @@ def test_a_status_line_makes_a_response(message: bytes, expected: Response | Non
 
 
 @pytest.mark.parametrize("coding", ENCODERS)
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.binary(max_size=400), st.integers(1, 50))
 def test_what_a_server_encoded_is_decoded(coding: str, content: bytes, size: int) -> None:
     body = PAGE + content
@@ -146,7 +146,6 @@ def test_what_does_not_decode_is_repaired_and_counted() -> None:
     assert repairs == text.count("�") > 0
 
 
-@settings(deadline=None)
 @given(
     st.binary(max_size=200),
     st.sampled_from(["utf-8", "gbk", "utf-16", "big5", "hz", "\0", "iso-2022-jp", "euc-kr"]),
@@ -157,7 +156,6 @@ def test_any_bytes_in_any_charset_are_text(body: bytes, charset: str) -> None:
     assert 0 <= repairs <= text.count("�")
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_message_is_a_response_or_none(message: bytes) -> None:
     for whole in (

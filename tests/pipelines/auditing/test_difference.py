@@ -14,60 +14,23 @@ import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import rfc8785
-from conftest import Tiny, command
 from hypothesis import given
 from hypothesis import strategies as st
+from resealed_corpus import edit_third_text, reseal
+from tiny_corpus import Tiny, built, command
 
 from corpus import storage
-from corpus.attestation import load_statement
 from corpus.document import Texts
 from corpus.drops import Drop
-from corpus.manifest import PartEntry, StageEntry, load_manifest
-from corpus.part import PartWriter, blob_digest, logical_digest, read_part
+from corpus.manifest import load_manifest
+from corpus.part import PartWriter, read_part
+from corpus.shard import Shard
 from corpus.table import concat
 from pipelines.auditing import document_changes
 from pipelines.auditing.changes import Change, changes
 from pipelines.auditing.difference import Difference, difference
 from pipelines.auditing.difference_text import describe
 from pipelines.auditing.first_divergence import first_row
-from pipelines.seal import publish
-from pipelines.stage import load_sealed
-
-
-def built(tiny: Tiny, version: str, *more: str | Path) -> str:
-    """Another version of the tiny corpus in the same store."""
-    line = ("--recipe", tiny.recipe, "--data", tiny.data, "--out", tiny.store, "--workers", "1")
-    done = command("build_corpus.py", *line, "--set", f"version={version}", *more)
-    assert done.returncode == 0, done.stderr
-    return str(tiny.store / "refs" / "tiny" / version)
-
-
-def reseal(tiny: Tiny, stage: str, rewrite: Callable[[Path], None], part: str) -> None:
-    """Rewrites a part and fixes every seal over it up by hand: its stage's, manifest, index, statement, ref."""
-    store = str(tiny.store)
-    manifest = load_manifest(store, tiny.digest)
-    folder = tiny.store / "stages" / stage / manifest.stage(stage).key
-    rewrite(folder / "parts" / part)
-    logical, rows = logical_digest(str(folder / "parts" / part))
-    blob, size = blob_digest(str(folder / "parts" / part))
-    seal = json.loads((folder / "stage.json").read_bytes())
-    for entry in seal["parts"]:
-        if entry["name"] == part:
-            entry.update(rows=rows, logical=logical, blob=blob, bytes=size)
-    (folder / "stage.json").write_bytes(rfc8785.dumps(seal))
-    facts = load_statement(store, tiny.digest)["predicate"]["buildDefinition"]["internalParameters"]
-    stages = []
-    sealed = []
-    for entry in manifest.stages:
-        found = load_sealed(str(tiny.store / "stages" / entry.name / entry.key))
-        assert found is not None
-        sealed.append(found)
-        parts = tuple(PartEntry(p.name, p.rows, p.logical) for p in found.parts)
-        stages.append(StageEntry(entry.name, entry.key, entry.rules, parts, entry.counts))
-    for gone in ("refs", "history", "attestations", "manifests"):
-        shutil.rmtree(tiny.store / gone)
-    publish(store, msgspec.structs.replace(manifest, stages=tuple(stages)), sealed, facts)
 
 
 def kept(ref: str) -> dict[bytes, tuple[Any, ...]]:
@@ -78,12 +41,14 @@ def kept(ref: str) -> dict[bytes, tuple[Any, ...]]:
     keys = {stage["name"]: stage["key"] for stage in manifest["stages"]}
     tokens = {}
     for path in (Path(store) / "stages/shards" / keys["shards"] / "parts").glob("*.placement.parquet"):
-        for row in pq.read_table(path).to_pylist():
-            tokens[row["doc_id"]] = row["tokens"]
+        starts = Shard.open(str(path).removesuffix(".placement.parquet")).starts
+        for row, length in zip(pq.read_table(path).to_pylist(), np.diff(starts).tolist(), strict=True):
+            tokens[row["ledger"], row["row"]] = length
     found = {}
-    for path in (Path(store) / "stages/verdicts" / keys["verdicts"] / "parts").glob("*-ledger.parquet"):
-        for row in pq.read_table(path).to_pylist():
-            found[row["doc_id"]] = (Drop(row["drop"]).label, row["source"], tokens.get(row["doc_id"], 0))
+    parts = sorted((Path(store) / "stages/verdicts" / keys["verdicts"] / "parts").glob("*-ledger.parquet"))
+    for part, path in enumerate(parts):
+        for number, row in enumerate(pq.read_table(path).to_pylist()):
+            found[row["doc_id"]] = (Drop(row["drop"]).label, row["source"], tokens.get((part, number), 0))
     return found
 
 
@@ -153,6 +118,32 @@ def test_another_normalisation_changes_texts_of_the_same_records(copy_of: Callab
     assert found.documents.texts == (1, found.documents.same, 1)
 
 
+def held_out(ref: str) -> dict[tuple[int, int], bool]:
+    """Whether each kept document, by its row of the ledger, stands in validation."""
+    store = ref.split("/refs/tiny/")[0]
+    manifest = load_manifest(store, Path(ref).read_text().strip().removeprefix("sha256:"))
+    folder = Path(store) / "stages/shards" / manifest.stage("shards").key / "parts"
+    return {
+        (row["ledger"], row["row"]): shard.split == "valid"
+        for shard in manifest.shards
+        for row in pq.read_table(folder / f"{shard.name}.placement.parquet").to_pylist()
+    }
+
+
+def test_another_seed_moves_documents_between_training_and_validation(copy_of: Callable[[], Tiny]) -> None:
+    tiny = copy_of()
+    ref = built(tiny, "2", "--set", "seed=7")
+    found = difference(tiny.ref, ref)
+    assert found.grade == "C"
+    assert found.documents is not None
+    before, after = held_out(tiny.ref), held_out(ref)
+    ways = Counter((before[place], after[place]) for place in before.keys() & after.keys())
+    said = {moved.reason: moved.documents for moved in found.documents.resplit}
+    assert said["from training to validation"] == ways[False, True] > 0
+    assert said["from validation to training"] == ways[True, False] > 0
+    assert f"{ways[False, True]} went from training to validation (" in describe(found)
+
+
 def test_another_file_is_the_cause(copy_of: Callable[[], Tiny], tmp_path: Path) -> None:
     """One document's text is changed in the raw file, a document is added, and a source loses nothing."""
     tiny = copy_of()
@@ -195,17 +186,8 @@ def test_papers_alone_are_logically_identical(copy_of: Callable[[], Tiny]) -> No
 
 
 def test_an_edited_text_resealed_by_hand_is_unexplained(tiny: Tiny, copy_of: Callable[[], Tiny]) -> None:
-    def edit(path: Path) -> None:
-        table = concat(read_part(str(path)))
-        texts = [table["text"][row] for row in range(len(table["text"]))]
-        texts[2] = texts[2].replace(b".", b"!", 1)
-        path.unlink()
-        with PartWriter(str(path.parent), path.name) as part:
-            part.write({"row": table["row"], "text": Texts.from_list(texts)})
-            part.close()
-
     copy = copy_of()
-    reseal(copy, "documents", edit, "map-00000-0000.text.arrow")
+    reseal(copy, "documents", edit_third_text, "map-00000-0000.text.arrow")
     found = difference(tiny.ref, copy.ref)
     assert found.grade == "F"
     assert found.divergence is not None

@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from conftest import ROOT, Tiny, command
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_corpus import ROOT, Tiny, command
 
 from corpus.errors import SourceError
 from corpus.manifest import load_manifest

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from conftest import Tiny, command
+from tiny_corpus import Tiny, command
 
 from corpus.errors import SourceError
 from corpus.manifest import load_manifest, read_ref

@@ -7,12 +7,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
-from conftest import ROOT, Tiny, command
+from tiny_corpus import ROOT, Tiny, command
 
 from corpus import storage
 from corpus.manifest import append_history, load_manifest, read_ref
-from pipelines.auditing.verifying import strays, verify
+from pipelines.auditing import verifying
+from pipelines.auditing.verifying import grade, strays, verify, verify_sample
 
 
 def failures(tiny: Tiny) -> list[str]:
@@ -22,7 +24,8 @@ def failures(tiny: Tiny) -> list[str]:
 def test_a_sound_store_is_verified(tiny: Tiny) -> None:
     done = command("audit.py", "verify", tiny.ref)
     assert done.returncode == 0
-    assert [line[:2] for line in done.stdout.splitlines()[:-1]] == ["ok"] * 6
+    assert [line[:2] for line in done.stdout.splitlines()[:-2]] == ["ok"] * 7
+    assert done.stdout.splitlines()[-2].startswith("grade A")
     assert done.stdout.splitlines()[-1] == f"verified {tiny.ref}"
     assert strays(tiny.ref) == []
 
@@ -45,6 +48,7 @@ def test_a_flipped_bit_is_named(copy_of: Callable[[], Tiny], folder: str) -> Non
     assert found
     done = command("audit.py", "verify", tiny.ref)
     assert done.returncode == 1
+    assert done.stdout.splitlines()[-2].startswith("grade ")
     assert done.stdout.splitlines()[-1].startswith("FAILED")
 
 
@@ -109,3 +113,36 @@ def test_a_ref_that_is_not_there(tiny: Tiny) -> None:
     assert done.returncode == 2
     assert "there is: " in done.stderr
     assert command("audit.py", "verify", tiny.store).returncode == 2
+
+
+def test_the_same_rows_in_other_bytes_are_grade_b_and_others_f(copy_of: Callable[[], Tiny]) -> None:
+    tiny = copy_of()
+    victim = next((tiny.store / "stages/verdicts").rglob("*ledger.parquet"))
+    table = pq.read_table(victim)
+    pq.write_table(table, victim, compression="gzip")
+    assert grade(verify(tiny.ref, lambda line: None)) == "B"
+    pq.write_table(table.slice(1), victim)
+    assert grade(verify(tiny.ref, lambda line: None)) == "F"
+
+
+def test_a_sample_checks_small_files_and_those_its_seed_draws(
+    copy_of: Callable[[], Tiny], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = copy_of()
+    monkeypatch.setattr(verifying, "SMALL_BYTES", 5000)
+    victim = max((tiny.store / "stages/shards").rglob("*.bin"), key=lambda path: path.stat().st_size)
+    data = bytearray(victim.read_bytes())
+    data[0] ^= 1
+    victim.write_bytes(data)
+    drawn = [len(verify_sample(tiny.ref, 3, str(seed), lambda line: None)) for seed in range(40)]
+    assert set(drawn) == {0, 1}
+    assert len(verify_sample(tiny.ref, 10_000, "", lambda line: None)) == 1
+    small = min((tiny.store / "stages/shards").rglob("*.idx"), key=lambda path: path.stat().st_size)
+    small.write_bytes(b"")
+    assert all(verify_sample(tiny.ref, 0, str(seed), lambda line: None) for seed in range(3))
+
+
+def test_a_sample_says_that_it_is_one(tiny: Tiny) -> None:
+    done = command("audit.py", "verify", tiny.ref, "--sample", "2", "--seed", "7")
+    assert done.returncode == 0, done.stderr
+    assert "the corpus has no grade" in done.stdout.splitlines()[-1]

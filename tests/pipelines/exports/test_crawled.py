@@ -16,18 +16,18 @@ from pathlib import Path
 import msgspec
 import pytest
 import yaml
-from conftest import Tiny, command
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from raw_data import prose
+from tiny_corpus import Tiny, command
 
 from corpus.manifest import load_manifest, read_ref
-from pipelines.exports.crawled import known_of
+from pipelines.crawled import known_of
 from pipelines.exports.eu_summary import eu_summary
 from pipelines.exports.formats import DESCRIBED, FORMATS, export
 from pipelines.exports.questions import Answers, Asked
-from pipelines.exports.sealed import SealedCorpus, load_sealed_corpus
+from pipelines.sealed_corpus import SealedCorpus, load_sealed_corpus
 
 EVIL = (
     "</script><script>alert(1)</script><img src=x onerror=alert(2)> [x](javascript:alert(3)) "
@@ -154,7 +154,7 @@ def test_the_terminal_is_sent_nothing(hostile: SealedCorpus) -> None:
         assert done.stdout.replace("\n", "").isprintable()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(words=st.text(max_size=200) | st.sampled_from([EVIL, "`" * 9, "|", "---", "</script>", "a\nb: c", " - x"]))
 def test_no_words_do_harm(tiny: Tiny, words: str) -> None:
     """Whatever a recipe says: in every format, without another build."""

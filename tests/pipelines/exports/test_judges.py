@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import mlcroissant
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from conftest import Tiny
 from google.protobuf import json_format
 from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
 from in_toto_attestation.v1 import statement_pb2
@@ -25,10 +23,12 @@ from openlineage.client.facet_v2 import (
     output_statistics_output_dataset,
 )
 from openlineage.client.serde import Serde
+from tiny_corpus import Tiny
 
+from corpus.drops import Drop
 from pipelines.exports.formats import export
 from pipelines.exports.questions import Answers
-from pipelines.exports.sealed import load_sealed_corpus
+from pipelines.sealed_corpus import load_sealed_corpus
 
 # mlcroissant's own, of rdflib and pandas.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -65,7 +65,7 @@ def rows_of(folder: Path, pattern: str, columns: list[str]) -> list[tuple[Any, .
     ("table", "pattern", "columns"),
     [
         ("ledger", "*ledger.parquet", ["doc_id", "source", "record", "offset", "raw_bytes", "drop", "winner"]),
-        ("placement", "*.placement.parquet", ["doc_id", "first_token", "tokens", "record", "text_bytes"]),
+        ("placement", "*.placement.parquet", ["ledger", "row"]),
     ],
 )
 def test_mlcroissant_reads_every_record(
@@ -154,6 +154,10 @@ def _output(entry: dict[str, Any]) -> event_v2.OutputDataset:
     )
 
 
-def test_the_placement_s_tokens_are_the_shards_tokens(tiny: Tiny, dataset: mlcroissant.Dataset) -> None:
-    read = sum(record["placement/tokens"] for record in dataset.records("placement"))
-    assert read == sum(np.memmap(path, "<u2").size for path in (tiny.store / "stages/shards").rglob("*.bin"))
+def test_the_placement_joins_to_what_the_ledger_keeps(tiny: Tiny, dataset: mlcroissant.Dataset) -> None:
+    placed = {(record["placement/ledger"], record["placement/row"]) for record in dataset.records("placement")}
+    parts = sorted((tiny.store / "stages/verdicts").rglob("*ledger.parquet"))
+    drops = [pq.read_table(path, columns=["drop"])["drop"].to_pylist() for path in parts]
+    assert placed == {
+        (part, row) for part, rows in enumerate(drops) for row, drop in enumerate(rows) if drop == Drop.KEPT
+    }

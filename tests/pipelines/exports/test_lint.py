@@ -9,13 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import Tiny, command
+from tiny_corpus import Tiny, command
 
 from corpus.errors import RecipeError
 from pipelines.exports.formats import DESCRIBED, export
 from pipelines.exports.lint import describe, lint
 from pipelines.exports.questions import QUESTIONS, Answers, load_answers
-from pipelines.exports.sealed import load_sealed_corpus
+from pipelines.sealed_corpus import load_sealed_corpus
 
 EVERYTHING = Answers(answered_by="Ann of Example Lab", answers=dict.fromkeys(QUESTIONS, "as decided in writing"))
 

@@ -285,7 +285,7 @@ def test_chunks_that_end_early_come_again(server: WebServer, tmp_path: Path, cli
     assert server.ranges() == ["", ""]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     cuts=st.lists(st.integers(0, len(BODY)) | st.none(), max_size=4),
     change=st.integers(0, 4),

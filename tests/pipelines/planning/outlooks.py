@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from conftest import ROOT, Tiny
+from tiny_corpus import ROOT, Tiny
 
 from corpus.recipe import Recipe, load_recipe
 from corpus.source import Blob, find_blobs

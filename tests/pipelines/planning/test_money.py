@@ -7,9 +7,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from conftest import ROOT, Tiny, command, digest_of
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_corpus import ROOT, Tiny, command, digest_of
 
 from corpus.errors import BudgetError, RecipeError
 from corpus.part import PartFacts

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-from conftest import Tiny, command
 from outlooks import blobs_of, outlook_of, recipe_of
+from tiny_corpus import Tiny, command
 
 from corpus.part import blob_digest
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from conftest import ROOT, Tiny, command
 from outlooks import CATALOGUE, RATES, blobs_of, outlook_of, recipe_of
+from tiny_corpus import ROOT, Tiny, command
 
 from corpus.errors import RecipeError
 from corpus.part import blob_digest

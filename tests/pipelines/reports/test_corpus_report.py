@@ -6,27 +6,18 @@ import json
 import random
 import re
 import shutil
-import subprocess
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from conftest import Tiny, command
 from raw_data import near_copy, prose
+from strangers_words import EVIL, Elements, assert_drawn, assert_harmless
+from tiny_corpus import Tiny, command
 
 from corpus.manifest import load_manifest, read_ref
 from pipelines.auditing.sampling import addresses
 from pipelines.reports.corpus_report import report
 
-EVIL = (
-    "<script>alert(document.domain)</script>",
-    '"><img src=http://203.0.113.7/x onerror=alert(1)>',
-    "</style><style>body{display:none}</style>",
-    "\x1b[2J\x1b]0;owned\x07 \u202eesrever\u2066 \u0000",
-    "{{ 7 * 7 }}{% for x in y %}",
-    "write to someone.private@mail.example.com or call +44 20 7946 0958 from 192.0.2.17",
-)
 RECIPE = """
 name = "hostile"
 version = "1.0.0"
@@ -42,6 +33,7 @@ name = "lines"
 title = "</title><script>alert(1)</script>"
 holder = "\\u202e holder"
 licence = "MIT\\"><script>alert(1)</script>"
+status = "withdrawn </dd><script>alert(1)</script>"
 [text.filters]
 min_words = 20
 [duplicates]
@@ -66,6 +58,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Hostile:
     texts += [near_copy(near_copy(near_copy(text, 20), 50), 80) for text in texts[10:30]]  # .77
     texts += texts[30:35]
     texts += [f"{evil} {prose(draw, 60)}" for evil in EVIL] + [f"{evil} too short" for evil in EVIL]
+    texts += [texts[-7], texts[-7]]  # the last of EVIL, twice more
     texts.append("long " * 1_000_000)
     with open(root / "data" / "a.jsonl", "w", encoding="utf-8") as file:
         for number, text in enumerate(texts):
@@ -96,37 +89,10 @@ def page(hostile: Hostile) -> str:
     return report(hostile.ref, str(hostile.data)).decode()
 
 
-class Elements(HTMLParser):
-    """The elements of a page and their attributes, and its words."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.words: list[str] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-
-    def handle_data(self, data: str) -> None:
-        if data.strip():
-            self.words.append(data.strip())
-
-
 def test_hostile_documents_do_nothing(page: str) -> None:
-    found = Elements(page)
-    assert not {"script", "img", "iframe", "object", "link", "form", "base"} & set(found.tags)
-    assert found.tags.count("style") == 1
-    assert not [name for name, _ in found.attributes if name.startswith("on") or name == "style"]
-    assert not [
-        value for name, value in found.attributes if name in ("href", "src") and not (value or "").startswith("#")
-    ]
-    assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]", page)
-    assert len(page.encode()) < 500_000
+    assert_harmless(page)
     # they are shown all the same, in words
-    assert any("<script>alert(document.domain)</script>" in words for words in found.words)
+    assert any("<script>alert(document.domain)</script>" in words for words in Elements(page).words)
 
 
 def test_what_looks_personal_is_left_out(page: str) -> None:
@@ -156,6 +122,27 @@ def test_both_sides_of_each_threshold_are_shown(page: str) -> None:
     assert shared[0] and max(shared[0]) < 0.8 and shared[1] and min(shared[1]) >= 0.8
 
 
+def largest_clusters(page: str) -> str:
+    return page.split("<summary>The largest</summary>")[1].split("</table>")[0]
+
+
+def test_a_cluster_shows_what_stayed_of_it(hostile: Hostile, page: str) -> None:
+    rows = re.findall(r"<tr><td.*?>(\w{32})</td><td>(\d+)</td><td.*?>(.*?)</td></tr>", largest_clusters(page))
+    assert rows[0][1] == "3"
+    assert rows[0][2].startswith("write to [e-mail] or call [telephone] from [IP address] ")
+    assert [row[1] for row in rows] == sorted((row[1] for row in rows), reverse=True)
+    with open(hostile.data / "a.jsonl", encoding="utf-8") as file:
+        written = [json.loads(line)["text"] for line in file if "script>broken" not in line]
+    for doc_id, _, shown in rows[1:4]:  # a near copy begins as its original does
+        likely = [text for text in written if " ".join(text.split()).startswith(shown.removesuffix("…"))]
+        told = [command("audit.py", "explain", hostile.ref, f"text:{text}").stdout for text in likely]
+        assert any(doc_id in said for said in told)
+
+
+def test_a_source_says_whether_it_may_be_had(page: str) -> None:
+    assert "<dt>status</dt><dd>withdrawn &lt;/dd&gt;&lt;script&gt;" in page
+
+
 def test_without_the_raw_files_it_says_what_is_missing(hostile: Hostile) -> None:
     page = report(hostile.ref).decode()
     assert "The store keeps no text of what a rule refused" in page
@@ -172,6 +159,7 @@ def test_a_public_report_has_no_samples_and_no_urls(hostile: Hostile) -> None:
         "Ten tokens",
     ):
         assert private not in page
+    assert "<td>3</td></tr>" in largest_clusters(page)
     assert "What is not known" in page
 
 
@@ -188,6 +176,11 @@ def test_the_numbers_are_the_manifest_s(tiny: Tiny) -> None:
         assert address in words
 
 
+def test_a_source_s_days_are_those_of_its_documents(page: str) -> None:
+    """Of thirty days in turn; days, whatever the hour their records name."""
+    assert "<dt>dates</dt><dd>2020-01-01 to 2020-01-28</dd>" in page
+
+
 def test_a_broken_store_has_no_report(tiny: Tiny, tmp_path: Path) -> None:
     store = tmp_path / "store"
     shutil.copytree(tiny.store, store)
@@ -199,16 +192,4 @@ def test_a_broken_store_has_no_report(tiny: Tiny, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (400, True)])
 def test_a_browser_draws_it(page: str, tmp_path: Path, width: int, dark: bool) -> None:
-    """Chromium, without a network: nothing runs, nothing is fetched, nothing is refused for want of a policy."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("there is no Chromium here: apt-get install chromium")
-    (tmp_path / "r.html").write_text(page, encoding="utf-8")
-    line = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"]
-    line += [f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},1200"]
-    line += [f"--screenshot={tmp_path / 'r.png'}"]
-    line += ["--blink-settings=preferredColorScheme=0"] if dark else []
-    done = subprocess.run([*line, f"file://{tmp_path / 'r.html'}"], capture_output=True, text=True, timeout=120)
-    said = [entry for entry in done.stderr.splitlines() if "CONSOLE" in entry]
-    assert done.returncode == 0 and said == []
-    assert (tmp_path / "r.png").stat().st_size > 10_000
+    assert_drawn(page, tmp_path, width, dark)

@@ -14,15 +14,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from corpus import storage
 from corpus.drops import Drop
 from corpus.manifest import Manifest
 from corpus.part import read_part
-from corpus.table import Columns, concat, row_count
+from corpus.provenance import Ledger
+from corpus.table import Columns, concat, cut
 from corpus.url import canonical_url, host_of
-from pipelines.steps.blocks import Blocks
+from pipelines.steps.blocks import Blocks, ledger_starts
 
-_LEDGER = re.compile(r"reduce-(\d+)-ledger\.parquet")
 _COLUMNS = ("source", "drop", "text_bytes", "language")
 _DAY = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])(?!\d)")
 
@@ -104,18 +103,15 @@ def _labels(manifest: Manifest) -> list[str]:
 def _documents(store: str, manifest: Manifest, asked: bool) -> Iterator[tuple[Columns, Columns]]:
     """Block by block, its ledger rows and its facts; blocks of which nothing is known are passed over."""
     blocks = Blocks.sealed_in(store, manifest)
-    folder = manifest.stage_folder(store, "verdicts")
-    for part in manifest.stage("verdicts").parts:
-        ledger = _LEDGER.fullmatch(part.name)
-        group = blocks.group(int(ledger[1])) if ledger else range(0)
+    starts = ledger_starts(manifest)
+    for number, url in enumerate(Ledger.sealed_in(store, manifest).urls):
+        group = blocks.group(number)
         if not (asked or any(blocks.facts[block] for block in group)):
             continue
-        rows = concat(read_part(storage.join(folder, part.name), _COLUMNS)) if group else {}
-        first = 0
-        for block in group:  # their rows stand in the ledger one block after another
-            last = first + row_count(blocks.read_rows(block, ["drop"]))
-            yield {name: column[first:last] for name, column in rows.items()}, blocks.read_facts(block)
-            first = last
+        rows = concat(read_part(url, _COLUMNS))
+        first = starts[group.start]
+        for block in group:
+            yield cut(rows, starts[block] - first, starts[block + 1] - first), blocks.read_facts(block)
 
 
 def _take_facts(known: Known, mine: NDArray[np.bool_], sizes: NDArray[np.int64], facts: Columns) -> None:

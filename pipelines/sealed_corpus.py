@@ -1,7 +1,7 @@
-"""What exports are made from: manifest, statement and integrity index of one sealed corpus, each proved.
+"""One sealed corpus as its store vouches for it: manifest, history, statement and integrity index, each proved.
 
-Tables are read only by `crawled.py`. Nothing here knows a clock: what has a date in an export has it from the
-statement's run facts or from the history.
+What reports, exports and signatures are made from, and where verification begins. No table and no shard is read
+here. Nothing here knows a clock: what has a date has it from the statement's run facts or from the history.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from corpus.attestation import FileEntry, load_index, load_statement
 from corpus.errors import IntegrityError
-from corpus.ledger import SourceBalance
+from corpus.ledger import SourceBalance, check_input, check_source
 from corpus.manifest import Entry, Manifest, load_manifest, read_history, read_ref, split_ref
 from corpus.recipe import Source
 
@@ -42,17 +42,19 @@ class SealedCorpus:
     """A sealed corpus, proved from its ref to its integrity index.
 
     Attributes:
+        ref: As it was asked for, for instance build/refs/sample/1.0.0.
         store: Where it lies.
         digest: Of its manifest, 64 hex digits.
-        entry: The entry of the history that sealed it.
+        history: The entries of the store's history that speak of its name; the last sealed it.
         statement: Who built it and how (SLSA provenance), as the store holds it.
         files: Every file it consists of, by its path below the store.
     """
 
+    ref: str
     store: str
     digest: str
     manifest: Manifest
-    entry: Entry
+    history: tuple[Entry, ...]
     statement: Mapping[str, Any]
     files: Mapping[str, FileEntry]
 
@@ -60,6 +62,11 @@ class SealedCorpus:
     def subject(self) -> str:
         """Its name and version: `sample@1.0.0`."""
         return f"{self.manifest.name}@{self.manifest.version}"
+
+    @property
+    def entry(self) -> Entry:
+        """The entry of the history that sealed it."""
+        return self.history[-1]
 
     @property
     def run(self) -> Mapping[str, Any]:
@@ -78,6 +85,11 @@ class SealedCorpus:
             SealedSource(source, balances[source.name], tokens[source.name], shards[source.name])
             for source in self.manifest.recipe.source
         )
+
+    @property
+    def file_bytes(self) -> int:
+        """Of all its files."""
+        return sum(file.size for file in self.files.values())
 
     @property
     def documents(self) -> int:
@@ -117,7 +129,22 @@ class SealedCorpus:
 
 
 def load_sealed_corpus(ref: str) -> SealedCorpus:
-    """Reads what vouches for a corpus; the tables and shards themselves are `audit.py verify`'s to check.
+    """A corpus whose chain of trust holds and whose balances add up; the bytes are `audit.py verify`'s to check.
+
+    Raises:
+        SourceError: There is no such ref, or a file is missing.
+        IntegrityError: A link of the chain does not hold, or documents or bytes are lost or invented.
+    """
+    corpus = chain_of_trust(ref)
+    for source in corpus.manifest.sources:
+        check_source(source)
+    for entry in corpus.manifest.inputs:
+        check_input(entry)
+    return corpus
+
+
+def chain_of_trust(ref: str) -> SealedCorpus:
+    """Reads what vouches for a corpus, link by link; whether its numbers add up is not asked.
 
     Raises:
         SourceError: There is no such ref, or a file is missing.
@@ -126,13 +153,18 @@ def load_sealed_corpus(ref: str) -> SealedCorpus:
     store, digest = read_ref(ref)
     _, name, version = split_ref(ref)
     manifest = load_manifest(store, digest)
-    entries = [entry for entry in read_history(store) if entry.subject == f"{name}@{version}"]
-    if (manifest.name, manifest.version) != (name, version) or not entries or entries[-1].manifest != digest:
-        raise IntegrityError(
-            "the history does not say that this corpus was sealed under this name",
-            where=ref,
-            remedy="run audit.py verify on it, and restore what it names",
-        )
-    statement = load_statement(store, digest, entries[-1].statement)
-    index = load_index(store, digest, entries[-1].statement)
-    return SealedCorpus(store, digest, manifest, entries[-1], statement, {file.path: file for file in index.files})
+    if (manifest.name, manifest.version) != (name, version):
+        raise _broken(f"the ref names another corpus, {manifest.name}@{manifest.version}", ref)
+    history = tuple(entry for entry in read_history(store) if entry.subject == f"{name}@{version}")
+    if not history or history[-1].manifest != digest:
+        raise _broken("the history does not say that this corpus was sealed under this name", ref)
+    statement = load_statement(store, digest, history[-1].statement)
+    index = load_index(store, digest, history[-1].statement)
+    return SealedCorpus(
+        ref, store, digest, manifest, history, statement, {file.path: file for file in index.files}
+    )
+
+
+def _broken(what: str, ref: str) -> IntegrityError:
+    remedy = "restore ref and history from a copy of the store, or build the corpus again"
+    return IntegrityError(what, where=ref, remedy=remedy)
