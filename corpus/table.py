@@ -50,9 +50,12 @@ def _from_arrow(column: pa.Array) -> Column:
         width = column.type.byte_width
         values = np.frombuffer(column.buffers()[1] or b"", np.uint8)[: (column.offset + len(column)) * width]
         return values[column.offset * width :].reshape(len(column), width)
-    # Not `to_numpy`, which imports pandas wherever it is installed: half a second of every command.
-    values = np.frombuffer(column.buffers()[1] or b"", column.type.to_pandas_dtype())
-    return values[column.offset : column.offset + len(column)]
+    # Not `to_numpy`, which imports pandas wherever that is installed: half a second of every command.
+    integer = "u" if pa.types.is_unsigned_integer(column.type) else "i"
+    kind = integer if pa.types.is_integer(column.type) else "f"
+    last = column.offset + len(column)
+    values = np.frombuffer(column.buffers()[1] or b"", f"{kind}{column.type.bit_width // 8}", last)
+    return values[column.offset :]
 
 
 def row_count(columns: Mapping[str, Column]) -> int:

@@ -39,6 +39,16 @@ def test_arrow_and_back(texts: list[bytes]) -> None:
     assert same(from_batch(to_batch(table(texts))), table(texts))
 
 
+@pytest.mark.parametrize("kind", ["u1", "u2", "u4", "u8", "i1", "i4", "i8", "f4", "f8"])
+@pytest.mark.parametrize("rows", [0, 1, 5])
+def test_every_kind_of_number_comes_back(kind: str, rows: int) -> None:
+    batch = to_batch({"a": np.arange(rows, dtype=kind)})
+    found = from_batch(batch)["a"]
+    assert found.dtype == np.dtype(kind)
+    assert found.tolist() == list(range(rows))
+    assert from_batch(batch.slice(rows // 2))["a"].tolist() == list(range(rows))[rows // 2 :]
+
+
 @given(texts_of, st.data())
 def test_rows_are_taken_in_any_order_and_put_together_again(texts: list[bytes], data: st.DataObject) -> None:
     whole = table(texts)
