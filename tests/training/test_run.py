@@ -60,26 +60,6 @@ def test_a_second_start_is_a_second_attempt_of_the_same_run(
     assert "nothing is left to train: tiny is at step 5 of 5" in capsys.readouterr().out
 
 
-def test_an_interrupted_run_saves_says_so_and_can_go_on(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    sets = [*QUICK, "steps=100000"]
-    line = [sys.executable, str(ROOT / "training" / "run.py"), *arguments(tmp_path, sets=sets)]
-    with subprocess.Popen(
-        line, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=_env()
-    ) as process:
-        while len(read_metrics(str(tmp_path))) < 3 and process.poll() is None:
-            time.sleep(0.05)
-        process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert said.rstrip().endswith("interrupted")
-    steps = [record.step for record in read_metrics(str(tmp_path))]
-    assert steps == [*range(1, len(steps) + 1)]
-    assert main(arguments(tmp_path, sets=[*QUICK, f"steps={len(steps) + 1}"])) == 0
-    assert f"resumed  step {len(steps):,}, from" in capsys.readouterr().out
-
-
 @pytest.mark.parametrize(
     ("sets", "more", "what"),
     [
@@ -190,6 +170,23 @@ def test_a_run_under_torchrun_is_told_once_and_is_the_run_of_one_process(tmp_pat
     (attempt,) = read_attempts(str(tmp_path / "two"))
     assert attempt.host["mesh"] == [1, 1, 2]
     assert attempt.host["command"][:4] == ["torchrun", "--standalone", "--nproc-per-node", "2"]
+
+
+def test_a_run_interrupted_in_any_process_saves_says_so_and_can_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started = processes(tmp_path, 2, "--verify", "off", sets=[*QUICK, "steps=100000", "validation.every=0"])
+    while len(read_metrics(str(tmp_path))) < 3 and started[0].poll() is None:
+        time.sleep(0.05)
+    started[1].send_signal(signal.SIGTERM)
+    out, err, codes = said(started)
+    assert codes == [130, 130]
+    assert sum(each.count("interrupted") for each in err) == 1
+    steps = [record.step for record in read_metrics(str(tmp_path))]
+    assert steps == [*range(1, len(steps) + 1)]
+    assert out[0].splitlines()[-1] == f"saved step {len(steps):,}: the same command goes on from there"
+    assert main(arguments(tmp_path, sets=[*QUICK, f"steps={len(steps) + 1}"])) == 0
+    assert f"resumed  step {len(steps):,}, from" in capsys.readouterr().out
 
 
 def test_an_error_of_one_process_ends_all_and_is_said_once(tmp_path: Path) -> None:
