@@ -1,4 +1,4 @@
-"""The short forms of the soaks of training: forty corruptions of a checkpoint, three kills of a run."""
+"""The short forms of the soaks of training: forty corruptions of a checkpoint, three kills of two processes."""
 
 from __future__ import annotations
 
@@ -32,5 +32,7 @@ def test_of_forty_corruptions_none_loads_without_a_word() -> None:
 
 def test_three_kills_leave_no_trace() -> None:
     sets = ("steps=12", "batch=2", "sequence=32", "validation.every=6")
-    said = soak("train_kills.py", "--kills", "3", "--seed", "2", *(w for each in sets for w in ("--set", each)))
-    assert re.fullmatch(r"3 kills over \d runs \(.*\d all, in a save.*\): nothing shows it\n", said)
+    kills = ("--kills", "3", "--seed", "2", "--ranks", "2")
+    said = soak("train_kills.py", *kills, *(word for each in sets for word in ("--set", each)))
+    whom = re.fullmatch(r"3 kills over \d runs \((.*)\): nothing shows it\n", said)
+    assert whom and all(each in whom[1] for each in ("a rank", "all", "in a save"))

@@ -3,9 +3,9 @@
     python workflows/soak/train_kills.py --corpus build/refs/sample/1.0.0 [--kills 30] [--seed 1] [--ranks 1]
                                          [--config workflows/runs/tiny.toml] [--set KEY=VALUE ...] [--results]
 
-One run is left alone. Others of the same config are killed with SIGKILL, when and who being drawn from the seed:
-after some update, or while a checkpoint is being written, by then in another thread; one of the ranks, which
-torchrun starts again, or all processes at once. What is killed whole is started again with the same command.
+One run is left alone. Others of the same config are killed with SIGKILL, when being drawn from the seed: after
+some update, or while a checkpoint is being written, by then in another thread. By turns it meets one of the ranks,
+which torchrun starts again, and all processes at once, which are started again with the same command.
 Exits 1 where a loss, a norm, a window, a weight or a moment is not that of the run left alone, to the last bit.
 """
 
@@ -58,7 +58,6 @@ class Start:
 
     def __init__(self, options: argparse.Namespace, run_dir: Path) -> None:
         self._run_dir, self._log = run_dir, run_dir.with_suffix(".log")
-        self._done = _updates(run_dir)
         sets = [word for each in (*SETS, *options.set) for word in ("--set", each)]
         where = ["--config", options.config, "--corpus", options.corpus, "--run-dir", str(run_dir)]
         line = [str(ROOT / "training" / "run.py"), *where, "--verify", "off", "--device", "cpu", *sets]
@@ -71,24 +70,26 @@ class Start:
                 [sys.executable, *launcher, *line], stdout=log, stderr=log, env={**os.environ, **own}
             )
 
-    def kill(self, moment: str, draw: random.Random, steps: int) -> str:
+    def kill(self, moment: str, whom: str, draw: random.Random, steps: int) -> str:
         """Waits for the moment and kills; gives whom, or "" where the run ended before.
 
         Args:
             moment: "save": a checkpoint is half written; "update": some update is done.
+            whom: "a rank" or "all".
             draw: Draws which.
             steps: Of the run.
         """
-        past = self._done + draw.randrange(1, max(2, (steps - self._done) // 3))
+        done = _updates(self._run_dir)
+        past = done + draw.randrange(1, max(2, (steps - done) // 3))
         until = time.monotonic() + SECONDS
         while self.process.poll() is None and time.monotonic() < until:
             if _updates(self._run_dir) >= past and (moment == "update" or _half_written(self._run_dir)):
-                ranks = psutil.Process(self.process.pid).children()
-                if ranks and draw.random() < 0.5:
+                if whom == "all":
+                    self.end()
+                    return whom
+                if ranks := psutil.Process(self.process.pid).children():
                     draw.choice(ranks).kill()
-                    return "a rank"
-                self.end()
-                return "all"
+                    return whom
             time.sleep(0.001)
         if self.process.poll() is None:
             self.end()
@@ -168,7 +169,8 @@ class Soak:
             while self.tally.kills.total() < self._options.kills:
                 hit = any("in a save" in each for each in self.tally.kills)
                 moment = "update" if hit and self._draw.random() < 0.5 else "save"
-                whom = start.kill(moment, self._draw, self._steps)
+                turn = "all" if self._options.ranks == 1 or self.tally.kills.total() % 2 else "a rank"
+                whom = start.kill(moment, turn, self._draw, self._steps)
                 if not whom:
                     break
                 half = "in a save" if _half_written(run_dir) else "between saves"
