@@ -18,7 +18,7 @@ from corpus.window_order import WindowOrder
 from training import run
 from training.canonical_state import canonical_state
 from training.checkpoint import load
-from training.commit import list_folders
+from training.commit import FILE, list_folders
 from training.config import MeshConfig, Precision, RunConfig, load_run
 from training.metrics import read_metrics
 from training.resumption import last_checkpoint
@@ -97,7 +97,7 @@ def test_what_is_saved_is_what_is_loaded(tmp_path: Path) -> None:
 
 # As a person starts them: 2 x 2 processes, which are killed; then one; then two along the other axis.
 SETS = ["batch=4", "sequence=32", "model.width=16", "model.feed_forward=32", "validation.every=0"]
-SETS += ["precision.compute=fp64", "model.attention=eager", "model.dropout=0.1", "checkpoint.every=2", "steps=12"]
+SETS += ["precision.compute=fp64", "model.attention=eager", "model.dropout=0.1", "checkpoint.every=2"]
 SETS += ["optimisation.learning_rate=6e-4"]
 TINY = str(ROOT / "workflows" / "runs" / "tiny.toml")
 
@@ -119,31 +119,35 @@ def a_port() -> int:
 def test_a_run_is_killed_on_four_processes_and_goes_on_on_one_and_on_two(tmp_path: Path) -> None:
     """Every window is seen once, and losses and norms are those of one process that nobody killed."""
     run_dir, ref = str(tmp_path / "run"), small_corpus()
-    four = start_processes(4, command, 4, a_port(), run_dir, ["mesh.tp=2", "mesh.shard=2"], ref)
-    while sum(folder.joinpath("COMMIT.json").exists() for folder in list_folders(run_dir)) < 2:
+    four = start_processes(4, command, 4, a_port(), run_dir, ["mesh.tp=2", "mesh.shard=2", "steps=1000"], ref)
+    while sum((folder / FILE).exists() for folder in list_folders(run_dir)) < 2:
         assert four[0].is_alive()
         time.sleep(0.01)
     for process in four:
         process.kill()
     for process in four:
         process.join()
-    (killed,) = {each.attempt for each in read_metrics(run_dir)}
-    for sets, size in ((["steps=8"], 1), (["mesh.tp=2"], 2)):
+    last = last_checkpoint(run_dir, print)
+    assert last is not None and last.commit.mesh == {"replicate": 1, "shard": 2, "tp": 2}
+    at = last.commit.step
+    end = at + 8
+    for sets, size in (([f"steps={at + 4}"], 1), (["mesh.tp=2", f"steps={end}"], 2)):
         started = start_processes(size, command, size, a_port(), run_dir, sets, ref)
         for process in started:
             process.join()
         assert [process.exitcode for process in started] == [0] * size
     records = read_metrics(run_dir)
-    assert [each.step for each in records] == [*range(1, 13)] and killed == 1
-    assert [each.attempt for each in records[-6:]] == [2, 2, 3, 3, 3, 3]
+    assert [(each.step, each.attempt) for each in records] == [
+        (step, 1 if step <= at else 2 if step <= at + 4 else 3) for step in range(1, end + 1)
+    ]
     config = load_run(TINY, tuple(SETS))
     stream = TokenStream(Corpus.open(ref), "train", config.sequence)
     order = WindowOrder(stream.windows, config.seed, config.batch, config.segment)
-    batches = [order.batch(step) for step in range(12)]
+    batches = [order.batch(step) for step in range(end)]
     assert [each.windows for each in records] == [ids.digest() for ids in batches]
     seen = [window for ids in batches for window in zip(ids.source.tolist(), ids.window.tolist(), strict=True)]
-    assert len(set(seen)) == len(seen) == 48
-    (alone,) = start_processes(1, command, 1, 0, str(tmp_path / "alone"), [], ref)
+    assert len(set(seen)) == len(seen) == end * config.batch
+    (alone,) = start_processes(1, command, 1, 0, str(tmp_path / "alone"), [f"steps={end}"], ref)
     alone.join()
     for mine, theirs in zip(records, read_metrics(str(tmp_path / "alone")), strict=True):
         for kind in ("loss", "gradient_norm", "parameter_norm"):
