@@ -71,9 +71,9 @@ class Tally:
 
 `python workflows/soak/kills.py --recipe workflows/recipes/sample.toml --data data/sample --kills {kills}
 --seed {seed}` on {machine()}. SIGKILLs at random times, by the engine
-that a build ran on and by who died; a build that lost its driver, or gave up (a stop), went on at once on an engine
-drawn anew. {self.verdict[0].upper() + self.verdict[1:]}: every store verified, and of the digest of the builds that
-were left alone.
+that a build ran on and by who died; a build that lost its driver, or gave up (a stop), went on at once on an
+engine drawn anew. {self.verdict[0].upper() + self.verdict[1:]}: every store verified, and of the digest of the
+builds that were left alone.
 
 {table(["engine", *who], rows)}
 """
