@@ -29,6 +29,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+
+from results import machine, table, write_section
 from victims import ORPHAN_SECONDS, ROOT, Attempt, Cluster, seconds_until_gone, workers_of
 
 # An engine's options, and the library without which it is left out.
@@ -50,6 +54,29 @@ class Tally:
     stores: int = 0
     slowest_orphan: float = 0.0
     faults: list[str] = field(default_factory=list)
+
+    @property
+    def verdict(self) -> str:
+        """All of it in a line."""
+        found = f"{len(self.faults)} faults" if self.faults else "nothing shows it"
+        orphans = f"workers gone within {self.slowest_orphan:.1f} s"
+        return f"{self.kills.total()} kills over {self.stores} stores, {self.stops} stops, {orphans}: {found}"
+
+    def section(self, kills: int, seed: int) -> str:
+        """The section of RESULTS.md."""
+        who = sorted({line.partition(": ")[2] for line in self.kills})
+        engines = [name for name in ENGINES if any(line.startswith(f"{name}: ") for line in self.kills)]
+        rows = [[engine, *(self.kills[f"{engine}: {one}"] for one in who)] for engine in engines]
+        return f"""## Kills
+
+`python workflows/soak/kills.py --recipe workflows/recipes/sample.toml --data data/sample --kills {kills}
+--seed {seed}` on {machine()}. SIGKILLs at random times, by the engine
+that a build ran on and by who died; a build that lost its driver, or gave up (a stop), went on at once on an
+engine drawn anew. {self.verdict[0].upper() + self.verdict[1:]}: every store verified, and of the digest of the
+builds that were left alone.
+
+{table(["engine", *who], rows)}
+"""
 
 
 class Soak:
@@ -191,6 +218,7 @@ def main() -> int:
     parser.add_argument(
         "--engines", nargs="+", choices=list(ENGINES), default=there, help="(all that is installed)"
     )
+    parser.add_argument("--results", action="store_true", help="write the section `kills` of RESULTS.md")
     options = parser.parse_args()
     options.recipe, options.data = (str(Path(path).absolute()) for path in (options.recipe, options.data))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -212,9 +240,9 @@ def main() -> int:
         print(fault, file=sys.stderr)
     for who, count in sorted(tally.kills.items()):
         print(f"{count:>4}  {who}")
-    verdict = f"{len(tally.faults)} faults" if tally.faults else "nothing shows it"
-    orphans = f"workers gone within {tally.slowest_orphan:.1f} s"
-    print(f"{tally.kills.total()} kills over {tally.stores} stores, {tally.stops} stops, {orphans}: {verdict}")
+    print(tally.verdict)
+    if options.results:
+        write_section("kills", tally.section(options.kills, options.seed))
     return 1 if tally.faults else 0
 
 
