@@ -23,10 +23,10 @@ _PRELOADED = [
 
 
 def start_processes(size: int, work: Callable[..., None], *arguments: Any) -> list[BaseProcess]:
-    """So many processes, each of which runs `work(rank, *arguments)`."""
+    """So many processes, each of which runs `work(rank, *arguments)`; none outlives this one."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOADED)
-    started = [context.Process(target=work, args=(rank, *arguments)) for rank in range(size)]
+    started = [context.Process(target=work, args=(rank, *arguments), daemon=True) for rank in range(size)]
     for process in started:
         process.start()
     return started

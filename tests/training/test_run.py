@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -126,14 +128,17 @@ def test_help_answers_without_torch() -> None:
     assert done.stdout == "False\n"
 
 
-def processes(run_dir: Path, size: int, *more: str, sets: list[str] = QUICK) -> list[subprocess.Popen[str]]:
+@contextmanager
+def processes(
+    run_dir: Path, size: int, *more: str, sets: list[str] = QUICK
+) -> Iterator[list[subprocess.Popen[str]]]:
     """So many processes of a run, with what torchrun would tell them, and nobody who would end them all."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
     line = [sys.executable, str(ROOT / "training" / "run.py"), *arguments(run_dir, *more, sets=sets)]
     place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(size), "OMP_NUM_THREADS": "1"}
-    return [
+    started = [
         subprocess.Popen(
             line,
             stdout=subprocess.PIPE,
@@ -143,6 +148,11 @@ def processes(run_dir: Path, size: int, *more: str, sets: list[str] = QUICK) -> 
         )
         for rank in range(size)
     ]
+    try:
+        yield started
+    finally:
+        for process in started:
+            process.kill()
 
 
 def said(started: list[subprocess.Popen[str]]) -> tuple[list[str], list[str], list[int]]:
@@ -175,11 +185,12 @@ def test_a_run_under_torchrun_is_told_once_and_is_the_run_of_one_process(tmp_pat
 def test_a_run_interrupted_in_any_process_saves_says_so_and_can_go_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    started = processes(tmp_path, 2, "--verify", "off", sets=[*QUICK, "steps=100000", "validation.every=0"])
-    while len(read_metrics(str(tmp_path))) < 3 and started[0].poll() is None:
-        time.sleep(0.05)
-    started[1].send_signal(signal.SIGTERM)
-    out, err, codes = said(started)
+    sets = [*QUICK, "steps=100000", "validation.every=0"]
+    with processes(tmp_path, 2, "--verify", "off", sets=sets) as started:
+        while len(read_metrics(str(tmp_path))) < 3 and started[0].poll() is None:
+            time.sleep(0.05)
+        started[1].send_signal(signal.SIGTERM)
+        out, err, codes = said(started)
     assert codes == [130, 130]
     assert sum(each.count("interrupted") for each in err) == 1
     steps = [record.step for record in read_metrics(str(tmp_path))]
@@ -191,24 +202,27 @@ def test_a_run_interrupted_in_any_process_saves_says_so_and_can_go_on(
 
 def test_an_error_of_one_process_ends_all_and_is_said_once(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").mkdir()  # which rank 0 alone finds out, while the other has begun to train
-    out, err, codes = said(processes(tmp_path, 2, "--verify", "off", sets=[*QUICK, "steps=100000"]))
+    with processes(tmp_path, 2, "--verify", "off", sets=[*QUICK, "steps=100000"]) as started:
+        out, err, codes = said(started)
     assert codes == [2, 1]
     assert err[0].startswith("error: cannot write the metrics") and len(err[0].splitlines()) == 3
     assert (out[1], err[1]) == ("", "")
 
 
 def test_a_process_that_is_killed_ends_all(tmp_path: Path) -> None:
-    started = processes(tmp_path, 2, "--verify", "off", sets=[*QUICK, "steps=100000", "validation.every=0"])
-    while not read_metrics(str(tmp_path)) and started[0].poll() is None:
-        time.sleep(0.05)
-    started[1].kill()
-    _, err, codes = said(started)
+    sets = [*QUICK, "steps=100000", "validation.every=0"]
+    with processes(tmp_path, 2, "--verify", "off", sets=sets) as started:
+        while not read_metrics(str(tmp_path)) and started[0].poll() is None:
+            time.sleep(0.05)
+        started[1].kill()
+        _, err, codes = said(started)
     assert codes == [1, -signal.SIGKILL]
     assert err[0].splitlines()[-3] == "error: another process of the run has ended without a word"
 
 
 def test_what_all_find_wrong_is_said_once(tmp_path: Path) -> None:
-    _, err, codes = said(processes(tmp_path / "run", 2, sets=[*QUICK, "mesh.tp=4"]))
+    with processes(tmp_path / "run", 2, sets=[*QUICK, "mesh.tp=4"]) as started:
+        _, err, codes = said(started)
     assert codes == [2, 2]
     assert sorted(len(each.splitlines()) for each in err) == [0, 3]
     assert "a mesh of 1 x any x 4 cannot be made of 2 processes" in "".join(err)
