@@ -13,6 +13,7 @@ import numpy as np
 from pipelines.planning.rates import Line, PartRate, Rate
 
 _NAMES = ("start", "per_row", "per_byte")
+_NOTHING = 1e-9  # no clock tells such seconds, and bytes are whole
 _FLOOR = 0.05  # of the mean: what is nearly nothing need not be met exactly
 
 
@@ -99,6 +100,7 @@ def line(given: Sequence[tuple[int, int]], values: Sequence[float], start: bool 
         return Line(start=_digits(float(np.mean(values))))
     features = np.array([(1.0 if start else 0.0, rows, size) for rows, size in given])
     target = np.array(values, float)
+    target[target < _NOTHING] = 0
     weights = 1 / np.maximum(target, _FLOOR * target.mean() or 1.0)
     best, least = np.zeros(3), float(np.square(target * weights).sum())
     usable = [column for column in range(3) if features[:, column].any()]
