@@ -26,14 +26,20 @@ from s3_server import environment, s3_server  # noqa: E402
 
 sys.path.remove(str(SOAK))
 
-# Whoever starts the tests behind a shell's `&` has them ignore interrupts, and all that they start: some send one.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
 # A machine that others use is slow at times: that is no fault of what is tested.
 settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared machine")
 
 os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"  # as the seam has it; read when gcsfs is imported
+
+
+def pytest_runtest_setup() -> None:
+    """An interrupt is an interrupt in every test, whatever ran before it.
+
+    Whoever starts the tests behind a shell's `&` has them ignore interrupts, and all that they start: some send
+    one. And dask_jobqueue, once imported, has an interrupt end its process without a word.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def forget_connections() -> None:
