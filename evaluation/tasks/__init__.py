@@ -1,0 +1,1 @@
+"""The tasks, one a file; evaluation/tasks/task.py says what a task is."""
