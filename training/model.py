@@ -11,7 +11,7 @@ MixedPrecisionPolicy casts them before, and then there is nothing left to cast: 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +50,16 @@ class LayerNorm(nn.LayerNorm):
         return functional.layer_norm(x, self.normalized_shape, weight, bias, self.eps)
 
 
+class Surroundings(Protocol):
+    """What the positions of a call attend to, where that is not just those before them in the call."""
+
+    def positions(self, token_BT: Tensor) -> Tensor:
+        """int64[T], the place of each in its text, from 0."""
+
+    def attend(self, layer: int, query_BHTK: Tensor, key_BHTK: Tensor, value_BHTK: Tensor) -> Tensor:
+        """[B, H, T, K], what each position's heads make of what it attends to."""
+
+
 @dataclass
 class Cache:
     """Keys and values of the positions seen, a layer each, for generating token by token.
@@ -70,12 +80,20 @@ class Cache:
         size = (sequences, shape.heads, shape.positions, shape.width // shape.heads)
         return cls(0, *([like.new_empty(size) for _ in range(shape.layers)] for _ in range(2)))
 
-    def extend(self, layer: int, key_BHTK: Tensor, value_BHTK: Tensor) -> tuple[Tensor, Tensor]:
-        """Stores what a layer computed for new positions; gives all it has, [B, H, S, K]."""
-        end = self.length + key_BHTK.shape[2]
-        for stored, new in ((self.keys[layer], key_BHTK), (self.values[layer], value_BHTK)):
-            stored[:, :, self.length : end] = new
-        return self.keys[layer][:, :, :end], self.values[layer][:, :, :end]
+    def positions(self, token_BT: Tensor) -> Tensor:
+        """See `Surroundings`."""
+        return torch.arange(self.length, self.length + token_BT.shape[1], device=token_BT.device)
+
+    def attend(self, layer: int, query_BHTK: Tensor, key_BHTK: Tensor, value_BHTK: Tensor) -> Tensor:
+        """See `Surroundings`; the keys and values are kept."""
+        new = key_BHTK.shape[2]
+        end = self.length + new
+        for stored, coming in ((self.keys[layer], key_BHTK), (self.values[layer], value_BHTK)):
+            stored[:, :, self.length : end] = coming
+        mask_TS = None if new in (1, end) else _causal(new, end, query_BHTK.device)
+        return functional.scaled_dot_product_attention(
+            query_BHTK, self.keys[layer][:, :, :end], self.values[layer][:, :, :end], mask_TS, is_causal=new == end
+        )
 
 
 class Attention(nn.Module):
@@ -86,38 +104,37 @@ class Attention(nn.Module):
         self.shape, self.layer = shape, layer
         self.q_proj, self.k_proj, self.v_proj, self.out_proj = (Linear(shape.width, shape.width) for _ in range(4))
 
-    def forward(self, x_BTD: Tensor, keys: DropoutKeys | None, cache: Cache | None) -> Tensor:
+    def forward(self, x_BTD: Tensor, keys: DropoutKeys | None, around: Surroundings | None) -> Tensor:
         """[B, T, D], what each position makes of those up to it."""
         channels = self.shape.width // self.shape.heads
-        query_BHTK, key_BHSK, value_BHSK = (
+        query_BHTK, key_BHTK, value_BHTK = (
             projected(x_BTD).unflatten(-1, (-1, channels)).transpose(1, 2)
             for projected in (self.q_proj, self.k_proj, self.v_proj)
         )
-        if cache is not None:
-            key_BHSK, value_BHSK = cache.extend(self.layer, key_BHSK, value_BHSK)
-        attend = _eager if self.shape.attention == "eager" else _fused
-        heads_BHTK = attend(query_BHTK, key_BHSK, value_BHSK, self, keys)
+        if around is not None:
+            heads_BHTK = around.attend(self.layer, query_BHTK, key_BHTK, value_BHTK)
+        else:
+            attend = _eager if self.shape.attention == "eager" else _fused
+            heads_BHTK = attend(query_BHTK, key_BHTK, value_BHTK, self, keys)
         return self.out_proj(heads_BHTK.transpose(1, 2).flatten(2))
 
 
 def _fused(
-    query_BHTK: Tensor, key_BHSK: Tensor, value_BHSK: Tensor, own: Attention, keys: DropoutKeys | None
+    query_BHTK: Tensor, key_BHTK: Tensor, value_BHTK: Tensor, own: Attention, keys: DropoutKeys | None
 ) -> Tensor:
     chance = 0.0 if keys is None else own.shape.attention_dropout
-    new, seen = query_BHTK.shape[2], key_BHSK.shape[2]
-    mask_TS = None if new in (1, seen) else _causal(new, seen, query_BHTK.device)
     return functional.scaled_dot_product_attention(
-        query_BHTK, key_BHSK, value_BHSK, mask_TS, dropout_p=chance, is_causal=new == seen
+        query_BHTK, key_BHTK, value_BHTK, dropout_p=chance, is_causal=True
     )
 
 
 def _eager(
-    query_BHTK: Tensor, key_BHSK: Tensor, value_BHSK: Tensor, own: Attention, keys: DropoutKeys | None
+    query_BHTK: Tensor, key_BHTK: Tensor, value_BHTK: Tensor, own: Attention, keys: DropoutKeys | None
 ) -> Tensor:
-    scores_BHTS = query_BHTK @ key_BHSK.transpose(-1, -2) * query_BHTK.shape[-1] ** -0.5
+    scores_BHTS = query_BHTK @ key_BHTK.transpose(-1, -2) * query_BHTK.shape[-1] ** -0.5
     allowed_TS = _causal(scores_BHTS.shape[2], scores_BHTS.shape[3], scores_BHTS.device)
     weights_BHTS = scores_BHTS.masked_fill(~allowed_TS, -torch.inf).softmax(-1)
-    return attention_dropout(weights_BHTS, keys, own.layer, own.shape.attention_dropout) @ value_BHSK
+    return attention_dropout(weights_BHTS, keys, own.layer, own.shape.attention_dropout) @ value_BHTK
 
 
 def _causal(new: int, seen: int, device: torch.device) -> Tensor:
@@ -137,11 +154,11 @@ class Layer(nn.Module):
         self.fc2 = Linear(shape.feed_forward, shape.width)
         self.final_layer_norm = LayerNorm(shape.width)
 
-    def forward(self, x_BTD: Tensor, keys: DropoutKeys | None, cache: Cache | None) -> Tensor:
+    def forward(self, x_BTD: Tensor, keys: DropoutKeys | None, around: Surroundings | None) -> Tensor:
         """[B, T, D], the residual stream after this layer."""
         before = self.shape.normalise == "before"
         inner_BTD = self.self_attn_layer_norm(x_BTD) if before else x_BTD
-        inner_BTD = self.self_attn(inner_BTD, keys, cache)
+        inner_BTD = self.self_attn(inner_BTD, keys, around)
         x_BTD = x_BTD + residual_dropout(inner_BTD, keys, self.layer, AFTER_ATTENTION, self.shape.dropout)
         x_BTD = x_BTD if before else self.self_attn_layer_norm(x_BTD)
         inner_BTD = self.final_layer_norm(x_BTD) if before else x_BTD
@@ -166,16 +183,18 @@ class Decoder(nn.Module):
         if shape.normalise == "before":
             self.final_layer_norm = LayerNorm(shape.width)
 
-    def forward(self, token_BT: Tensor, keys: DropoutKeys | None, cache: Cache | None) -> Tensor:
+    def forward(self, token_BT: Tensor, keys: DropoutKeys | None, around: Surroundings | None) -> Tensor:
         """[B, T, E], the hidden states."""
-        first = POSITION_OFFSET + (cache.length if cache is not None else 0)
-        position_T = torch.arange(first, first + token_BT.shape[1], device=token_BT.device)
+        if around is not None:
+            position_T = POSITION_OFFSET + around.positions(token_BT)
+        else:
+            position_T = torch.arange(POSITION_OFFSET, POSITION_OFFSET + token_BT.shape[1], device=token_BT.device)
         x_BTD = self.embed_tokens(token_BT).to(self.compute)
         if hasattr(self, "project_in"):
             x_BTD = self.project_in(x_BTD)
         x_BTD = x_BTD + self.embed_positions(position_T).to(self.compute)
         for layer in self.layers:
-            x_BTD = layer(x_BTD, keys, cache)
+            x_BTD = layer(x_BTD, keys, around)
         if hasattr(self, "final_layer_norm"):
             x_BTD = self.final_layer_norm(x_BTD)
         return self.project_out(x_BTD) if hasattr(self, "project_out") else x_BTD
