@@ -1,8 +1,8 @@
 """What a task makes of a row of its data: choices to be scored, which of them are right, and worked examples.
 
 A prompt is cut into pieces that are encoded apart, so that shots are encoded once and counted before they are put
-together. GPT-2's encoding of a whole text is that of its pieces, end to end, wherever a piece that begins with white
-space follows one that does not end with it; so that is the law of every piece here.
+together. GPT-2's encoding of a whole text is that of its pieces, end to end, wherever a piece that begins with
+white space follows one that does not end with it; so that is the law of every piece here.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 
 class MalformedRowError(Exception):
-    """A row that is no item: its message says what is wrong, in the words of the file. It is counted, and named."""
+    """A row that is no item: its message says what is wrong, in the words of the file. It is counted and named."""
 
 
 @dataclass(frozen=True)

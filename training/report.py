@@ -23,13 +23,13 @@ if __package__ in (None, ""):  # started as a script: the packages lie one folde
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from corpus.errors import SourceError, StoreError, TokentrailError
+from corpus.mapped_corpus import MappedCorpus
 from corpus.marks import Curve, Panel, stacked
 from corpus.page import render
 from corpus.window_order import WindowOrder
 from training.attempts import Attempt, read_attempts
 from training.config import RunConfig
 from training.metrics import StepRecord, read_metrics
-from training.token_stream import Corpus
 
 FILE = "report.html"
 _POINTS = 480  # unpublished: our choice; a point every second pixel, so that a page of any run is small
@@ -197,7 +197,7 @@ def _data(last: Attempt, corpus: str, done: int) -> Mapping[str, Any]:
     """Windows and epochs by source, where the corpus can be found."""
     config, ref = last.config, corpus or last.corpus
     try:
-        found = Corpus.open(ref)
+        found = MappedCorpus.open(ref)
     except TokentrailError as error:
         return {"ref": ref, "missing": error.what, "rows": [], "name": ""}
     if found.digest != last.corpus_digest:

@@ -23,11 +23,12 @@ if __package__ in (None, ""):  # started as a script: the packages lie one folde
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from corpus.errors import RecipeError, RunError, TokentrailError
+from corpus.mapped_corpus import MappedCorpus
 from training.config import RunConfig, load_run
 from training.hardware import TABLES, load_hardware
 from training.plan import Plan, plan_text
 from training.replica import Replica
-from training.token_stream import Corpus, TokenStream
+from training.token_stream import TokenStream
 from training.world import World
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def run(chosen: argparse.Namespace, world: World) -> None:
     config = load_run(chosen.config, tuple(chosen.set))
     mesh = config.mesh.sizes(world.size)
     Replica(0, mesh[0] * mesh[1]).micro_batches(config.batch, config.micro_batch)
-    corpus = Corpus.open(chosen.corpus)
+    corpus = MappedCorpus.open(chosen.corpus)
     corpus.check_vocabulary(config.model.vocabulary)
     read = world.once_a_host(lambda: corpus.verify(chosen.verify))
     stream = TokenStream(corpus, "train", config.sequence)
@@ -223,7 +224,9 @@ def _is_due(every: int, step: int, steps: int) -> bool:
     return every > 0 and (step % every == 0 or step == steps)
 
 
-def _head(config: RunConfig, corpus: Corpus, stream: TokenStream, read: int, mesh: tuple[int, int, int]) -> str:
+def _head(
+    config: RunConfig, corpus: MappedCorpus, stream: TokenStream, read: int, mesh: tuple[int, int, int]
+) -> str:
     """What a run is, before it starts."""
     windows, tails = sum(stream.windows.values()), sum(stream.tails.values())
     drawn = config.steps * config.batch

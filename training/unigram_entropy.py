@@ -20,15 +20,16 @@ if __package__ in (None, ""):  # started as a script: the packages lie one folde
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from corpus.errors import SourceError, TokentrailError
+from corpus.mapped_corpus import MappedCorpus
 from corpus.shard import Shard
 from training.metrics import read_metrics
-from training.token_stream import Corpus, Split
+from training.token_stream import Split
 
 _IDS = 1 << 16
 _AT_ONCE = 1 << 24  # tokens counted at once: counting takes eight bytes for each
 
 
-def frequencies(corpus: Corpus, split: Split = "train") -> NDArray[np.int64]:
+def frequencies(corpus: MappedCorpus, split: Split = "train") -> NDArray[np.int64]:
     """int64[65536], how often each id stands in the shards of a split.
 
     Raises:
@@ -77,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; gives the exit code: 0 done, 1 a check failed, 2 the user's mistake."""
     chosen = options().parse_args(argv)
     try:
-        counts = frequencies(Corpus.open(chosen.corpus))
+        counts = frequencies(MappedCorpus.open(chosen.corpus))
         bound = entropy(counts)
         print(f"unigram entropy  {bound:.4f} nats a token, of {counts.sum():,} tokens to train on")
         if chosen.run_dir:

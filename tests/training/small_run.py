@@ -7,6 +7,7 @@ import torch
 from small_corpus import small_corpus
 from torch import Tensor
 
+from corpus.mapped_corpus import MappedCorpus
 from training.canonical_state import canonical_state
 from training.checkpoint import Saver, load
 from training.config import Checkpoints, ModelShape, Optimisation, Precision, RunConfig, Validation
@@ -14,7 +15,7 @@ from training.loop import Trainer, build_trainer, train
 from training.mesh import Mesh
 from training.metrics import StepRecord
 from training.resumption import check_same_run, last_checkpoint
-from training.token_stream import Corpus, TokenStream
+from training.token_stream import TokenStream
 from training.world import World
 
 CPU, ALONE = torch.device("cpu"), World()
@@ -41,7 +42,7 @@ def changed(**keys: object) -> RunConfig:
 
 def build(config: RunConfig = CONFIG, attempt: int = 1, ref: str = "", world: World = ALONE) -> Trainer:
     """A trainer that has not seen a checkpoint."""
-    stream = TokenStream(Corpus.open(ref or small_corpus()), "train", config.sequence)
+    stream = TokenStream(MappedCorpus.open(ref or small_corpus()), "train", config.sequence)
     mesh = Mesh.of(config.mesh, CPU) if world.size > 1 else None
     return build_trainer(config, stream, CPU, attempt, mesh)
 
@@ -58,7 +59,7 @@ def go_on(
     said: list[str] = []
     records: list[StepRecord] = []
     trainer = build(config, attempt, ref, world)
-    digest = Corpus.open(ref or small_corpus()).digest
+    digest = MappedCorpus.open(ref or small_corpus()).digest
     last = last_checkpoint(str(run_dir), said.append, lambda found: check_same_run(found, config, digest), world)
     if last is not None:
         load(last, canonical_state(trainer), world)

@@ -19,6 +19,7 @@ from small_corpus import ROOT, small_corpus
 from small_run import CONFIG, build, changed, contents, go_on, same, told
 
 from corpus.errors import IntegrityError, RecipeError, RunError, StoreError
+from corpus.mapped_corpus import MappedCorpus
 from corpus.window_order import Segment
 from training.canonical_state import canonical_state, weights_of
 from training.checkpoint import Saver, load
@@ -26,7 +27,6 @@ from training.commit import FILE, list_folders
 from training.loop import train
 from training.resumption import check_same_run, last_checkpoint
 from training.retention import hold, remove_torn
-from training.token_stream import Corpus
 
 
 def steps(run_dir: Path) -> list[str]:
@@ -286,7 +286,7 @@ def test_a_commit_says_what_the_run_was(tmp_path: Path) -> None:
     commit = checkpoint.commit
     assert (commit.step, commit.attempt, commit.data_step, commit.tokens) == (2, 1, 2, 128)
     assert (commit.world_size, commit.mesh, commit.config) == (1, {}, CONFIG)
-    assert commit.corpus_digest == Corpus.open(small_corpus()).digest
+    assert commit.corpus_digest == MappedCorpus.open(small_corpus()).digest
     weights = {name: entry for name, entry in commit.tensors.items() if name.startswith("model.")}
     assert sum(int(np.prod(entry.shape)) for entry in weights.values()) == CONFIG.model.parameters
     assert {entry.dtype for entry in commit.tensors.values()} == {"float32"}

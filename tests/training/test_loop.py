@@ -14,13 +14,14 @@ from small_corpus import small_corpus
 from torch.nn import functional
 
 from corpus.errors import RecipeError, RunError
+from corpus.mapped_corpus import MappedCorpus
 from corpus.window_order import Segment, WindowOrder
 from training.config import ModelShape, Optimisation, Precision, RunConfig, Validation, load_run
 from training.loop import Trainer, build_model, build_trainer, train
 from training.metrics import StepRecord
 from training.replica import Replica
 from training.schedule import learning_rate
-from training.token_stream import Corpus, TokenStream
+from training.token_stream import TokenStream
 from training.validation import validate
 
 CPU = torch.device("cpu")
@@ -51,7 +52,7 @@ def config(**changes: object) -> RunConfig:
 
 
 def stream(split: str = "train", sequence: int = 16) -> TokenStream:
-    return TokenStream(Corpus.open(small_corpus()), split, sequence)  # type: ignore[arg-type]
+    return TokenStream(MappedCorpus.open(small_corpus()), split, sequence)  # type: ignore[arg-type]
 
 
 def run(chosen: RunConfig, replica: Replica | None = None) -> tuple[Trainer, list[StepRecord]]:

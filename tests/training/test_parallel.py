@@ -18,6 +18,7 @@ from small_corpus import small_corpus
 from test_loop import CONFIG
 
 from corpus.errors import RunError
+from corpus.mapped_corpus import MappedCorpus
 from corpus.window_order import WindowIds, WindowOrder
 from training.canonical_state import canonical_state
 from training.config import MeshConfig, Precision, RunConfig
@@ -26,7 +27,7 @@ from training.mesh import Mesh
 from training.model import Opt
 from training.parallel import PLAN, split_dimension, style_of
 from training.precision import dtypes
-from training.token_stream import Corpus, TokenStream
+from training.token_stream import TokenStream
 from training.validation import validate
 
 CPU = torch.device("cpu")
@@ -67,7 +68,7 @@ class Remembering(TokenStream):
     """Windows that remember which were read; of a vocabulary of 512, for speed."""
 
     def __init__(self, ref: str, split: Any = "train") -> None:
-        super().__init__(Corpus.open(ref), split, CONFIG.sequence)
+        super().__init__(MappedCorpus.open(ref), split, CONFIG.sequence)
         self.seen: list[WindowIds] = []
 
     def read(self, ids: WindowIds) -> Any:

@@ -107,11 +107,12 @@ def test_it_says_what_was_measured(run_dir: Path) -> None:
 
 def test_windows_and_epochs_are_counted_by_source(run_dir: Path) -> None:
     """The oracle draws every batch."""
+    from corpus.mapped_corpus import MappedCorpus
     from corpus.window_order import WindowOrder
-    from training.token_stream import Corpus, TokenStream
+    from training.token_stream import TokenStream
 
     of = config()
-    stream = TokenStream(Corpus.open(small_corpus()), "train", of.sequence)
+    stream = TokenStream(MappedCorpus.open(small_corpus()), "train", of.sequence)
     order = WindowOrder(stream.windows, of.seed, of.batch, of.segment)
     text = " ".join(Elements(report(str(run_dir))).words)
     sources = [source for step in range(3000) for source in order.batch(step).source.tolist()]

@@ -14,6 +14,7 @@ from small_corpus import ROOT, small_corpus
 from small_run import CONFIG, build, contents, go_on, same, told
 from torch import Tensor
 
+from corpus.mapped_corpus import MappedCorpus
 from corpus.window_order import WindowOrder
 from training import run
 from training.canonical_state import canonical_state
@@ -22,7 +23,7 @@ from training.commit import FILE, list_folders
 from training.config import MeshConfig, Precision, RunConfig, load_run
 from training.metrics import read_metrics
 from training.resumption import last_checkpoint
-from training.token_stream import Corpus, TokenStream
+from training.token_stream import TokenStream
 from training.world import World
 
 TOLERANCE = 1e-12
@@ -141,7 +142,7 @@ def test_a_run_is_killed_on_four_processes_and_goes_on_on_one_and_on_two(tmp_pat
         (step, 1 if step <= at else 2 if step <= at + 4 else 3) for step in range(1, end + 1)
     ]
     config = load_run(TINY, tuple(SETS))
-    stream = TokenStream(Corpus.open(ref), "train", config.sequence)
+    stream = TokenStream(MappedCorpus.open(ref), "train", config.sequence)
     order = WindowOrder(stream.windows, config.seed, config.batch, config.segment)
     batches = [order.batch(step) for step in range(end)]
     assert [each.windows for each in records] == [ids.digest() for ids in batches]

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from small_corpus import copy_of_corpus, shard_files, small_corpus
 
 from corpus.errors import IntegrityError, RecipeError, SourceError
+from corpus.mapped_corpus import MappedCorpus
 from corpus.window_order import Segment, WindowOrder
-from training.token_stream import Corpus, TokenStream, cut_windows
+from training.token_stream import TokenStream, cut_windows
 
 
 @settings(max_examples=200, deadline=None)
@@ -30,7 +31,7 @@ def test_windows_are_the_tokens_end_to_end(lengths: list[int], width: int) -> No
 @pytest.mark.parametrize("sequence", [31, 2048])
 def test_a_batch_holds_the_tokens_of_its_windows(sequence: int) -> None:
     ref = small_corpus()
-    corpus = Corpus.open(ref)
+    corpus = MappedCorpus.open(ref)
     stream = TokenStream(corpus, "train", sequence)
     raw = {
         source: np.concatenate([np.fromfile(f, "<u2") for f in shard_files(ref, ".bin") if _is_of(f, source)])
@@ -54,7 +55,7 @@ def _is_of(path: Path, source: str) -> bool:
 
 
 def test_an_epoch_of_the_union_reads_every_token_but_the_tails() -> None:
-    corpus = Corpus.open(small_corpus())
+    corpus = MappedCorpus.open(small_corpus())
     stream = TokenStream(corpus, "train", 100)
     order = WindowOrder(stream.windows, 1, sum(stream.windows.values()), [Segment()])
     seen = np.bincount(stream.read(order.batch(3)).ravel(), minlength=1 << 16)
@@ -65,7 +66,7 @@ def test_an_epoch_of_the_union_reads_every_token_but_the_tails() -> None:
 
 @pytest.mark.parametrize("how", ["full", "sample", "off"])
 def test_as_much_is_verified_as_is_asked_for(how: str) -> None:
-    corpus = Corpus.open(small_corpus())
+    corpus = MappedCorpus.open(small_corpus())
     sources = {(shard.source, shard.split) for shard in corpus.manifest.shards}
     expected = {"full": len(corpus.manifest.shards), "sample": len(sources), "off": 0}
     assert corpus.verify(how) == expected[how]  # type: ignore[arg-type]
@@ -78,10 +79,10 @@ def test_a_flipped_bit_of_any_shard_is_found(tmp_path: Path) -> None:
         data[len(data) // 2] ^= 4
         path.write_bytes(data)
         with pytest.raises(IntegrityError, match="damaged"):
-            Corpus.open(ref).verify("full")
+            MappedCorpus.open(ref).verify("full")
         data[len(data) // 2] ^= 4
         path.write_bytes(data)
-    assert Corpus.open(ref).verify("full")
+    assert MappedCorpus.open(ref).verify("full")
 
 
 def test_a_shard_cut_short_or_gone_is_found_without_verification(tmp_path: Path) -> None:
@@ -90,22 +91,22 @@ def test_a_shard_cut_short_or_gone_is_found_without_verification(tmp_path: Path)
     whole = first.read_bytes()
     first.write_bytes(whole[:-2])
     with pytest.raises(IntegrityError, match="damaged"):
-        TokenStream(Corpus.open(ref), "train", 31)
+        TokenStream(MappedCorpus.open(ref), "train", 31)
     first.write_bytes(whole)
     second.unlink()
     with pytest.raises(IntegrityError, match="cannot be opened"):
-        TokenStream(Corpus.open(ref), "train", 31)
+        TokenStream(MappedCorpus.open(ref), "train", 31)
 
 
 def test_what_is_no_corpus_here_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="object store"):
-        Corpus.open("s3://bucket/store/refs/small/1.0.0")
+        MappedCorpus.open("s3://bucket/store/refs/small/1.0.0")
     with pytest.raises(SourceError, match="no such ref"):
-        Corpus.open(str(tmp_path / "refs" / "small" / "1.0.0"))
+        MappedCorpus.open(str(tmp_path / "refs" / "small" / "1.0.0"))
     ref = copy_of_corpus(tmp_path)
     other = Path(ref).with_name("2.0.0")
     other.write_bytes(Path(ref).read_bytes())
     with pytest.raises(IntegrityError, match="names another corpus"):
-        Corpus.open(str(other))
+        MappedCorpus.open(str(other))
     with pytest.raises(RecipeError, match="50,257 ids"):
-        Corpus.open(ref).check_vocabulary(50_000)
+        MappedCorpus.open(ref).check_vocabulary(50_000)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from small_corpus import shard_files, small_corpus
 
-from training.token_stream import Corpus
+from corpus.mapped_corpus import MappedCorpus
 from training.unigram_entropy import entropy, frequencies, main
 
 
@@ -21,7 +21,7 @@ def test_it_is_the_entropy_of_the_shards(capsys: pytest.CaptureFixture[str]) -> 
             tokens.update(np.fromfile(path, "<u2").tolist())
     total = tokens.total()
     expected = -sum(count / total * math.log(count / total) for count in tokens.values())
-    counts = frequencies(Corpus.open(small_corpus()))
+    counts = frequencies(MappedCorpus.open(small_corpus()))
     assert counts.sum() == total
     assert entropy(counts) == pytest.approx(expected, rel=1e-12)
     assert main([small_corpus()]) == 0

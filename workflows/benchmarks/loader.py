@@ -16,8 +16,9 @@ from collections.abc import Callable
 import numpy as np
 from results import machine, table, write_section
 
+from corpus.mapped_corpus import MappedCorpus
 from corpus.window_order import Segment, WindowOrder
-from training.token_stream import Corpus, TokenStream
+from training.token_stream import TokenStream
 
 SEQUENCE = 2048
 BATCHES = (256, 1024, 2048)
@@ -29,7 +30,7 @@ SEEKS = (0, 1, 143_050, 572_203, 10**9)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("ref", help="a sealed corpus, for instance build/refs/sample/1.0.0")
-    corpus = Corpus.open(parser.parse_args().ref)
+    corpus = MappedCorpus.open(parser.parse_args().ref)
     stream = TokenStream(corpus, "train", SEQUENCE)
     rows = []
     for batch in BATCHES:

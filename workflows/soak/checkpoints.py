@@ -34,6 +34,7 @@ from results import machine, table, write_section
 from torch import Tensor
 
 from corpus.errors import TokentrailError
+from corpus.mapped_corpus import MappedCorpus
 from training import run
 from training.canonical_state import canonical_state
 from training.checkpoint import load
@@ -41,7 +42,7 @@ from training.commit import FILE, list_folders
 from training.config import RunConfig, load_run
 from training.loop import build_trainer
 from training.resumption import check_same_run, last_checkpoint
-from training.token_stream import Corpus, TokenStream
+from training.token_stream import TokenStream
 
 TINY = Path(__file__).resolve().parents[1] / "runs" / "tiny.toml"
 SETS = ("steps=4", "batch=2", "sequence=32", "model.width=16", "model.feed_forward=32", "model.heads=2")
@@ -153,7 +154,7 @@ class Soak:
     """
 
     def __init__(self, corpus: str, work: Path) -> None:
-        self._corpus, self._work = Corpus.open(corpus), work
+        self._corpus, self._work = MappedCorpus.open(corpus), work
         self.config = self._train("run", "seed=1")
         self._train("other", "seed=2")
         stream = TokenStream(self._corpus, "train", self.config.sequence)
