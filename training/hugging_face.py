@@ -132,6 +132,16 @@ def read_vocabulary(folder: str) -> Vocabulary:
     return load_vocabulary("gpt2" if own else str(path))
 
 
+def model_files(folder: str) -> list[Path]:
+    """The files of a folder that decide what its model says: config, vocabulary, weights.
+
+    Raises:
+        SourceError: There are no weights.
+    """
+    path = Path(folder)
+    return [path / "config.json", path / "vocab.json", *_files(path)]
+
+
 def _config(shape: ModelShape, vocabulary: Vocabulary) -> dict[str, Any]:
     return {
         **_FIXED,

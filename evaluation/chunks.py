@@ -1,0 +1,84 @@
+"""Prompts in chunks: what is scored in one pass, kept in one go, and scored again whole if that was cut short.
+
+Which prompts make a chunk depends on the prompts alone. So neither the number of processes nor the moment of a kill
+changes what is computed together: the results are the same to the last bit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+import numpy as np
+
+from evaluation.forest import Request, common_prefix
+from evaluation.item import Choice
+from evaluation.prompts import Ids, Prompt
+from evaluation.sample import Sample, ScoredChoice
+from evaluation.scorer import Scorer, Scores
+
+# Tokens of a chunk that are computed. Unpublished: our choice, by workflows/benchmarks/evaluator.py.
+CHUNK_TOKENS: Final = 4096
+
+
+def chunks(prompts: Iterable[Prompt], tokens: int = CHUNK_TOKENS) -> Iterator[list[Prompt]]:
+    """Prompts in their order, as many together as so many tokens are computed for; one at least."""
+    chunk: list[Prompt] = []
+    taken, before = 0, np.empty(0, np.uint16)
+    for prompt in prompts:
+        requests = [*prompt.requests, *prompt.unconditional]
+        more = _computed(requests, before)
+        if chunk and taken + more > tokens:
+            yield chunk
+            chunk, taken = [], 0
+            more = _computed(requests, before[:0])
+        chunk.append(prompt)
+        taken, before = taken + more, prompt.requests[-1].ids
+    if chunk:
+        yield chunk
+
+
+def _computed(requests: Sequence[Request], before: Ids) -> int:
+    """Tokens to compute for requests that follow another: about as many as a forest will find."""
+    total = 0
+    for request in requests:
+        total += len(request.ids) - common_prefix(before, request.ids)
+        before = request.ids
+    return total
+
+
+def score_chunk(scorer: Scorer, task: str, shots: int, chunk: Sequence[Prompt]) -> list[Sample]:
+    """A sample of each prompt, all in one pass."""
+    flat = [request for prompt in chunk for request in (*prompt.requests, *prompt.unconditional)]
+    scores = iter(scorer.score(flat))
+    found = []
+    for prompt in chunk:
+        own = [next(scores) for _ in prompt.requests]
+        alone: list[float | None] = [math.fsum(next(scores).logprobs) for _ in prompt.unconditional]
+        item = prompt.item
+        found.append(
+            Sample(
+                task=task,
+                shots=shots,
+                key=item.key,
+                question=item.question,
+                right=item.right,
+                shown=prompt.shown,
+                prompt=prompt.digest(),
+                tokens=prompt.tokens,
+                choices=tuple(map(_scored, item.choices, own, alone or [None] * len(own))),
+            )
+        )
+    return found
+
+
+def _scored(choice: Choice, scores: Scores, unconditional: float | None) -> ScoredChoice:
+    text = choice.continuation.lstrip()
+    return ScoredChoice(
+        logprobs=tuple(scores.logprobs.tolist()),
+        characters=len(text),
+        bytes=len(text.encode()),
+        unconditional=unconditional,
+        greedy=bool(scores.greedy.all()),
+    )

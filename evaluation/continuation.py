@@ -1,0 +1,88 @@
+"""A task that needs no download: which of four texts goes on from the beginning of a held-out document.
+
+It is made of the corpus itself, by its digest, and shows what no perplexity does: that the model puts the true
+continuation before others of the same source. Guessing gives a quarter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from corpus.mapped_corpus import MappedCorpus
+from corpus.order import Permutation, derive_key
+from corpus.shard import Shard
+from corpus.tokenizer import Vocabulary
+from evaluation.item import Choice, Item
+
+NAME: Final = "continuation"
+# Tokens of a beginning, and of what goes on from it. Unpublished: our choice, about HellaSwag's lengths.
+_BEGINNING, _GOES_ON = 48, 24
+_CHOICES: Final = 4
+PER_SOURCE: Final = 100  # unpublished: our choice; a standard error of four points each
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """A document cut in two: what it begins with, and what goes on from there."""
+
+    key: str
+    context: str
+    continuation: str
+
+
+def items(corpus: MappedCorpus, vocabulary: Vocabulary, limit: int = PER_SOURCE) -> tuple[list[Item], int]:
+    """The items of all sources, and how many held-out documents gave none.
+
+    A document is too short to be cut, or its source has too few others, or more than `limit`.
+
+    Args:
+        corpus: Its validation documents are cut.
+        vocabulary: Of the corpus.
+        limit: Items of a source, at most: its first documents.
+    """
+    found: list[Item] = []
+    documents = 0
+    for source, shards in _held_out(corpus).items():
+        ids = [shard.document(row) for shard in shards for row in range(len(shard))]
+        documents += len(ids)
+        made = (_cut(f"{source}:{number}", each, vocabulary) for number, each in enumerate(ids))
+        cuts = [cut for cut in made if cut is not None]
+        if len(cuts) >= _CHOICES:
+            found += [_item(number, cuts, corpus.digest) for number in range(min(limit, len(cuts)))]
+    return found, documents - len(found)
+
+
+def _held_out(corpus: MappedCorpus) -> dict[str, list[Shard]]:
+    found: dict[str, list[Shard]] = {}
+    for shard in corpus.manifest.shards:
+        if shard.split == "valid":
+            found.setdefault(shard.source, []).append(Shard.open(corpus.stem(shard)))
+    return found
+
+
+def _cut(key: str, ids: NDArray[np.uint16], vocabulary: Vocabulary) -> _Cut | None:
+    """Cuts a document before its first word behind so many tokens; None where it is too short, or no word is there."""
+    for at in range(_BEGINNING, min(len(ids) - _GOES_ON - 1, 2 * _BEGINNING)):
+        word = vocabulary.tokens[int(ids[at])]
+        if word[:1] == b" " and word.strip():
+            context = vocabulary.decode(ids[:at]).decode(errors="replace")
+            rest = vocabulary.decode(ids[at : at + _GOES_ON]).decode(errors="ignore").rstrip()
+            return None if context[-1:].isspace() else _Cut(key, context, rest)
+    return None
+
+
+def _item(number: int, cuts: Sequence[_Cut], digest: str) -> Item:
+    """The true continuation and three others of the source, in an order drawn by the corpus's digest and the key."""
+    own = cuts[number]
+    draw = Permutation(len(cuts), derive_key(0, f"{NAME}/{digest}/{own.key}"))
+    drawn = draw.forward(np.arange(min(len(cuts), _CHOICES + 1), dtype=np.uint64)).tolist()
+    others = [cuts[place].continuation for place in drawn if place != number]
+    texts = [each for each in others if each != own.continuation][: _CHOICES - 1]
+    right = derive_key(1, f"{NAME}/{digest}/{own.key}") % (len(texts) + 1)
+    texts.insert(right, own.continuation)
+    return Item(own.key, tuple(Choice(own.context, text) for text in texts), (right,), family=own.key)

@@ -1,0 +1,103 @@
+"""A task from its items to its samples: shared out over the processes chunk by chunk, and gone on with after a kill."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from evaluation.chunks import CHUNK_TOKENS, chunks, score_chunk
+from evaluation.item import Example, Item
+from evaluation.prompts import Prompt, Prompter
+from evaluation.sample import Sample
+from evaluation.sample_log import Keyed, SampleLog
+from evaluation.scorer import Scorer
+from evaluation.shots import Shots
+from evaluation.tasks.task import Task
+from training.world import World
+
+P = TypeVar("P")
+T = TypeVar("T", bound=Keyed)
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluator:
+    """What scores, and where what it finds is kept.
+
+    Attributes:
+        scorer: The model.
+        prompter: Makes prompts for it.
+        out: The folder of results.
+        world: The processes that share the work.
+        progress: Is told after each chunk: (name, done, of how many).
+        chunk_tokens: Tokens that are computed in one pass.
+    """
+
+    scorer: Scorer
+    prompter: Prompter
+    out: str
+    world: World
+    progress: Callable[[str, int, int], None]
+    chunk_tokens: int = CHUNK_TOKENS
+
+    def task(
+        self, task: Task, items: Sequence[Item], pool: Sequence[Example], shots: Shots
+    ) -> tuple[list[Sample], list[str]]:
+        """The samples of a task in the items' order, and the keys of items that do not fit into the window.
+
+        All processes must call it; each scores every so many-th chunk, and the first one gets the samples.
+        """
+        too_long: list[str] = []
+
+        def prompts() -> Iterator[Prompt]:
+            for item in items:
+                examples = shots.draw(task.name, item, pool)
+                prompt = self.prompter.prompt(item, examples, task.separator, task.unconditional)
+                if prompt is None:
+                    too_long.append(item.key)
+                else:
+                    yield prompt
+
+        def score(chunk: Sequence[Prompt]) -> list[Sample]:
+            return score_chunk(self.scorer, task.name, shots.count, chunk)
+
+        name = f"{task.name}-{shots.count}"
+        log = SampleLog(self.out, name, Sample, self.world.rank)
+        found = self.share(
+            log, chunks(prompts(), self.chunk_tokens), lambda prompt: prompt.item.key, score, len(items)
+        )
+        return [found[item.key] for item in items if item.key in found], too_long
+
+    def share(
+        self,
+        log: SampleLog[T],
+        work: Iterable[Sequence[P]],
+        key: Callable[[P], str],
+        score: Callable[[Sequence[P]], list[T]],
+        total: int,
+    ) -> dict[str, T]:
+        """Scores what is not in the log yet, chunk by chunk; gives all of it, by key, to the first process.
+
+        Args:
+            log: Of this process.
+            work: The chunks, the same in each process and after each start.
+            key: Names what is scored.
+            score: Scores a chunk.
+            total: About how much there is, for who waits.
+        """
+        done = log.read()
+        order: list[str] = []
+        for number, chunk in enumerate(work):
+            keys = [key(each) for each in chunk]
+            order += keys
+            if number % self.world.size == self.world.rank and not all(each in done for each in keys):
+                log.append(score(chunk))
+            self.progress(log.path.stem, len(order), total)
+        self.world.gather(None)  # all have written what they have
+        return _finish(log, order) if self.world.rank == 0 else {}
+
+
+def _finish(log: SampleLog[T], order: Sequence[str]) -> dict[str, T]:
+    found = log.read()
+    log.finish([found[key] for key in order])
+    return {key: found[key] for key in order}
