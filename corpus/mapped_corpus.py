@@ -71,17 +71,19 @@ class MappedCorpus:
                 remedy=f"give at least {size:,}; {self.manifest.vocabulary['padded_size']:,} divides by 8",
             )
 
-    def verify(self, how: How) -> int:
+    def verify(self, how: How, split: str = "") -> int:
         """Reads shards to their last byte; gives how many. To be done once a host, before anything is spent.
 
         Args:
             how: "full": all; "sample": one of each source and split; "off": none. The index of every shard, and
                 the size of its tokens, are checked when it is opened in any case.
+            split: "train" or "valid" alone, or "" for both.
 
         Raises:
             IntegrityError: A byte is not what was sealed.
         """
-        shards = list(self.manifest.shards) if how == "full" else list(self._sample()) if how == "sample" else []
+        chosen = {"full": self.manifest.shards, "sample": tuple(self._sample()), "off": ()}[how]
+        shards = [shard for shard in chosen if split in ("", shard.split)]
         sizes = storage.list_sizes(self.folder) if shards else {}
 
         def check(shard: ShardEntry) -> None:

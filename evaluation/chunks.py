@@ -1,4 +1,4 @@
-"""Prompts in chunks: what is scored in one pass, kept in one go, and scored again whole if that was cut short.
+"""Prompts in chunks: what is scored in one pass, kept in one go, and scored again if it was not.
 
 Which prompts make a chunk depends on the prompts alone. So neither the number of processes nor the moment of a kill
 changes what is computed together: the results are the same to the last bit.

@@ -66,7 +66,7 @@ def _held_out(corpus: MappedCorpus) -> dict[str, list[Shard]]:
 
 
 def _cut(key: str, ids: NDArray[np.uint16], vocabulary: Vocabulary) -> _Cut | None:
-    """Cuts a document before its first word behind so many tokens; None where it is too short, or no word is there."""
+    """Cuts a document before the first word behind so many tokens; None where it is too short, or has none."""
     for at in range(_BEGINNING, min(len(ids) - _GOES_ON - 1, 2 * _BEGINNING)):
         word = vocabulary.tokens[int(ids[at])]
         if word[:1] == b" " and word.strip():
@@ -77,7 +77,7 @@ def _cut(key: str, ids: NDArray[np.uint16], vocabulary: Vocabulary) -> _Cut | No
 
 
 def _item(number: int, cuts: Sequence[_Cut], digest: str) -> Item:
-    """The true continuation and three others of the source, in an order drawn by the corpus's digest and the key."""
+    """The true continuation and three others of the source, in an order drawn by digest and key."""
     own = cuts[number]
     draw = Permutation(len(cuts), derive_key(0, f"{NAME}/{digest}/{own.key}"))
     drawn = draw.forward(np.arange(min(len(cuts), _CHOICES + 1), dtype=np.uint64)).tolist()

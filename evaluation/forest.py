@@ -1,8 +1,8 @@
 """Texts that begin alike, as a forest: each shared beginning is computed once, and nothing is padded.
 
-Requests are laid out in preorder: a token's row is followed by the rows of all that go on from it. So a row `j` is
-an ancestor of row `i`, or itself, just when `j <= i < end[j]`, and that comparison is the whole attention mask. Rows
-may be cut anywhere into blocks: what those of a block attend to outside of it are the ancestors of its first.
+Requests are laid out in preorder: a token's row is followed by the rows of all that go on from it. So row `j` is an
+ancestor of row `i`, or itself, just when `j <= i < end[j]`: that comparison is the whole attention mask. Rows may be
+cut anywhere into blocks: what those of a block attend to outside of it are the ancestors of its first.
 
     N  rows, that is tokens that are computed     Q  rows of a block     S  rows that it attends to
     H  heads     T  rows of a call, as training/model.py has them        K  channels of a head

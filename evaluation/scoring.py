@@ -1,4 +1,4 @@
-"""A task from its items to its samples: shared out over the processes chunk by chunk, and gone on with after a kill."""
+"""A task from its items to its samples: shared out over processes by chunks, and gone on with after a kill."""
 
 from __future__ import annotations
 

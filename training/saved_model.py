@@ -28,8 +28,8 @@ class SavedModel:
         model: On its device, to be asked and not trained.
         vocabulary: Whose ids it knows.
         name: As a person knows it: the folder, and the step where there is one.
-        digest: sha256, 64 hex digits: of the commit that vouches for every byte of a checkpoint, or of the names and
-            digests of the files of a folder.
+        digest: sha256, 64 hex digits: of the commit that vouches for every byte of a checkpoint, or of the names
+            and digests of the files of a folder.
         corpus_digest: Of the manifest it was trained on, where that is known.
     """
 
