@@ -70,7 +70,7 @@ def number(row: Row, name: str) -> int:
     """A field that is a whole number, or spells one."""
     found = value(row, name)
     if isinstance(found, str) and found.strip().isascii() and found.strip().isdigit():
-        return int(found[:20])
+        return int(found.strip()[:20])  # longer ones are out of any range
     if not isinstance(found, int) or isinstance(found, bool):
         raise MalformedRowError(f"`{name}` is no whole number: {found!r:.60}")
     return found

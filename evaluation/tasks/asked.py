@@ -30,7 +30,9 @@ def partial(key: str, contexts: Sequence[str], rest: str, right: int, family: st
     if found is None:
         raise MalformedRowError("nothing follows the blank")
     cut = found.start()
-    return Item(key, tuple(Choice(one + rest[:cut], rest[cut:].rstrip()) for one in contexts), (right,), "", family)
+    return Item(
+        key, tuple(Choice(one + rest[:cut], rest[cut:].rstrip()) for one in contexts), (right,), "", family
+    )
 
 
 def worked(item: Item) -> Example:
@@ -40,5 +42,5 @@ def worked(item: Item) -> Example:
 
 
 def ended(sentence: str, stop: str) -> str:
-    """A sentence, closed by a stop where it is not closed."""
-    return sentence if sentence[-1:] in (".", "!", "?", '"', "'", stop) else sentence + stop
+    """A sentence with a stop behind it, where it has none, within quotation marks or not."""
+    return sentence if sentence.rstrip("\"'”’").endswith((".", "!", "?")) else sentence + stop
