@@ -1,17 +1,21 @@
 """What a task makes of a row of its data: choices to be scored, which of them are right, and worked examples.
 
 A prompt is cut into pieces that are encoded apart, so that shots are encoded once and counted before they are put
-together. GPT-2's encoding of a whole text is that of its pieces, end to end, wherever a piece that begins with
-white space follows one that does not end with it; so that is the law of every piece here.
+together. GPT-2's encoding of a whole text is that of its pieces, end to end, wherever a piece that begins with white
+space follows one that does not end with it; so that is the law of every piece here. A stop right behind a letter is
+such a border too, and some of Winograd's sentences end right behind their pronoun.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+STOPS: Final = ".,;:!?"
 
 
 class MalformedRowError(Exception):
-    """A row that is no item: its message says what is wrong, in the words of the file. It is counted and named."""
+    """A row that is no item: its message says what is wrong, in the words of the file. It is counted, and named."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,8 @@ class Choice:
 
     Attributes:
         context: What stands before; neither empty nor ending in white space.
-        continuation: What is scored: it begins with white space, and holds more than that.
+        continuation: What is scored: it begins with white space, and holds more than that; or with a stop, where
+            the context ends in a letter or a digit.
 
     Raises:
         MalformedRowError: They are not so.
@@ -34,7 +39,8 @@ class Choice:
             raise MalformedRowError("an answer is empty")
         if not self.context.strip():
             raise MalformedRowError("there is nothing before an answer")
-        if not self.continuation[0].isspace() or self.context[-1].isspace():
+        first, last = self.continuation[0], self.context[-1]
+        if not (first.isspace() and not last.isspace()) and not (first in STOPS and last.isalnum()):
             raise MalformedRowError("an answer and what is before it are not cut at white space")
 
 

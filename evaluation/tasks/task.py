@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from evaluation.item import Example, Item
 from evaluation.normalisation import Normalisation
-
-Row = dict[str, Any]
+from evaluation.records import Record, Row
 
 
 @dataclass(frozen=True)
@@ -40,10 +39,14 @@ class Task:
         name: As `--tasks` takes it.
         title: As a person knows it.
         folder: Below `--data`.
-        files: Names that the rows to be scored may have there, the best first: the first that is there is read.
+        folders: Other paths it may have there: those that the publisher's own archive unpacks into.
+        files: Names that the rows to be scored may have there, the best first: the first that is there is read. A
+            `*` stands for anything.
         pool: The same, of rows that worked examples are drawn from; where none is there, they are drawn from the
             other rows that are scored, and the results say so.
-        rows: Reads a file: (key, row) after (key, row), in its order.
+        rows: Reads a file, in its order; a record that is damaged says so.
+        label: The field for what stands in `<stem>-labels.lst` beside a file whose rows lack it; "" where the
+            publisher has no such file.
         item: Makes an item of a row, or several; raises MalformedRowError.
         examples: Makes worked examples of a row; raises MalformedRowError.
         judged_by: By which value an answer is chosen.
@@ -52,6 +55,7 @@ class Task:
         prompt: Whose prompt it is: the figure of GPT-3's appendix G (arXiv 2005.14165), or "unverified: ...".
         unconditional: The context of the unconditional value, or "".
         separator: What stands between examples: white space alone.
+        preamble: What stands once, before all examples, with the separator behind it; "" for nothing.
         licence: Of the data.
         origin: Where a person gets it.
         published: What others reached.
@@ -62,7 +66,7 @@ class Task:
     folder: str
     files: tuple[str, ...]
     pool: tuple[str, ...]
-    rows: Callable[[Path], Iterator[tuple[str, Row]]]
+    rows: Callable[[Path], Iterator[Record]]
     item: Callable[[str, Row], list[Item]]
     examples: Callable[[str, Row], list[Example]]
     judged_by: Normalisation
@@ -71,6 +75,9 @@ class Task:
     prompt: str
     licence: str
     origin: str
+    folders: tuple[str, ...] = ()
+    label: str = ""
     unconditional: str = ""
     separator: str = "\n\n"
+    preamble: str = ""
     published: tuple[Published, ...] = ()
