@@ -1,6 +1,6 @@
 """How far a number measured on a sample may lie from what all items would give: 95% intervals.
 
-A share of items that were answered rightly has Wilson's interval, which is one at none and at all of few items too.
+A share of items that were answered rightly has Wilson's interval, which is one at none and at all of few too.
 What is no share (macro-F1, a perplexity) has the percentile interval of a bootstrap. Its draws come of a key, a
 counter and integer arithmetic alone, so they are the same wherever they are made, with any version of a library.
 """

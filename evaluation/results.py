@@ -1,8 +1,9 @@
 """`results.json`: what a checkpoint reached, on which data, by which prompts, and what was left out.
 
-The file is RFC 8785 JSON of integers and strings. Numbers that are not whole are decimal strings with six digits after
-the point: a double's last bits change with the machine's libm and the order of its sums, and those six digits do
-not, so that equal samples give equal files, which sha256 can compare. Six digits are far below any standard error.
+The file is RFC 8785 JSON of integers and strings, as a manifest is. Numbers that are not whole are decimal strings
+with six digits after the point, far below any standard error. They are made of whole counts, of sums and roots that
+IEEE 754 rounds one way, and of exponentials in decimal arithmetic: never of a libm or of a sum whose order a machine
+chooses. So equal samples give equal files on every machine, and sha256 says whether two are.
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ from evaluation.normalisation import Normalisation
 
 FILE: Final = "results.json"
 VERSION: Final = 1
-_FORMAT = "tokentrail/results/"
+_FORMAT: Final = "tokentrail/results/"
+FORMAT: Final = f"{_FORMAT}{VERSION}"
 
 Number = Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]+\.[0-9]{6}$")]
 Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+# Below the folder of results, wherever that is copied to.
+Below = Annotated[str, msgspec.Meta(pattern=r"^(?!\.)[\w.-]+(/(?!\.)[\w.-]+)*$")]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
@@ -148,7 +152,7 @@ class ScoreEntry(_Entry, frozen=True):
     leave_one_out: bool
     skipped: dict[str, Count]
     prompts: Digest
-    samples: str
+    samples: Below
     samples_sha256: Digest
 
 
@@ -206,15 +210,16 @@ class Results(_Entry, frozen=True):
     prompts: Digest
 
     def __post_init__(self) -> None:
-        names = [task.name for task in self.tasks]
-        runs = [(score.task, score.shots) for score in self.scores]
-        sources = [one.source for one in self.perplexity]
-        for what in (names, runs, sources):
-            twice = next((one for one in what if what.count(one) > 1), None)
-            if twice is not None:
+        if self.format != FORMAT:
+            raise ValueError(f"their format is {self.format}, not {FORMAT}")
+        tasks = [task.name for task in self.tasks]
+        runs = [f"{score.task} with {score.shots} shots" for score in self.scores]
+        for names in (tasks, runs, [one.source for one in self.perplexity]):
+            twice = next((name for name in names if names.count(name) > 1), "")
+            if twice:
                 raise ValueError(f"{twice} stands twice")
-        unknown = next((task for task, _ in runs if task not in names), None)
-        if unknown is not None:
+        unknown = next((score.task for score in self.scores if score.task not in tasks), "")
+        if unknown:
             raise ValueError(f"{unknown} has a score and is no task of these results")
 
     def canonical(self) -> bytes:
@@ -298,6 +303,3 @@ def _version(data: bytes) -> int:
         return 0
     found = re.fullmatch(re.escape(_FORMAT) + r"([0-9]{1,6})", name)
     return int(found[1]) if found else 0
-
-
-FORMAT: Final = f"{_FORMAT}{VERSION}"
