@@ -93,7 +93,10 @@ def results_of(tally: Tally) -> Results:
         IntegrityError: A sample cannot be judged by its task's rule.
     """
     scores = [metrics.score(one.task, one.samples) for one in tally.tasks]
-    entries = {one.task.name: _task(one) for one in tally.tasks}
+    files: dict[str, dict[str, str]] = {}
+    for one in tally.tasks:
+        files.setdefault(one.task.name, {}).update(one.files)
+    entries = {one.task.name: _task(one.task, files[one.task.name]) for one in tally.tasks}
     return Results(
         format=FORMAT,
         checkpoint=tally.checkpoint,
@@ -109,8 +112,7 @@ def results_of(tally: Tally) -> Results:
     )
 
 
-def _task(one: ScoredTask) -> TaskEntry:
-    task = one.task
+def _task(task: Task, files: dict[str, str]) -> TaskEntry:
     published = (
         PublishedEntry(
             model=each.model,
@@ -130,7 +132,7 @@ def _task(one: ScoredTask) -> TaskEntry:
         chance=number(task.chance),
         prompt=task.prompt,
         published=tuple(published),
-        files=dict(one.files),
+        files=files,
     )
 
 
