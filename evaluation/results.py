@@ -1,9 +1,9 @@
 """`results.json`: what a checkpoint reached, on which data, by which prompts, and what was left out.
 
-The file is RFC 8785 JSON of integers and strings, as a manifest is. Numbers that are not whole are decimal strings
-with six digits after the point, far below any standard error. They are made of whole counts, of quotients and roots,
-which IEEE 754 rounds one way, and of exponentials in decimal arithmetic: never of a libm, or of a sum whose order a
-machine chooses. So equal samples give equal files on every machine, and sha256 says whether two are.
+The file is RFC 8785 JSON of integers and strings, as a manifest is. Numbers that are not whole are decimal
+strings with six digits after the point, far below any standard error. They are made of whole counts, of quotients
+and roots, which IEEE 754 rounds one way, and of exponentials in decimal arithmetic: never of a libm, or of a sum
+whose order a machine chooses. So equal samples give equal files everywhere, and sha256 says whether two are equal.
 """
 
 from __future__ import annotations

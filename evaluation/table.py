@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from corpus.page import count
-from evaluation.published import FAMILIES, beside, nearest
+from evaluation.beside import FAMILIES, named, nearest
 from evaluation.results import EstimateEntry, Results, ScoreEntry, TaskEntry
 
 _UNVERIFIED = "* from memory: not verified in its source"
@@ -37,6 +37,11 @@ def decimal(value: str | None, digits: int = 2) -> str:
     return "-" if value is None else f"{float(value):,.{digits}f}"
 
 
+def estimated(found: EstimateEntry | None, digits: int = 2) -> str:
+    """The number of an estimate, likewise."""
+    return decimal(None if found is None else found.value, digits)
+
+
 def ends(found: EstimateEntry | None, digits: int = 2) -> str:
     """An interval as a person reads it."""
     if found is None or found.low is None:
@@ -56,12 +61,12 @@ def _scores(results: Results) -> str:
             [
                 task.title,
                 str(one.shots),
-                decimal(None if one.score is None else one.score.value),
+                estimated(one.score),
                 decimal(one.standard_error),
                 ends(one.score),
                 decimal(task.chance, 1),
                 count(one.n),
-                *("-" if each is None else beside(each, name) for name, each in zip(FAMILIES, found, strict=True)),
+                *("-" if each is None else named(each, name) for name, each in zip(FAMILIES, found, strict=True)),
             ]
         )
     starred = any("*" in cell for row in rows for cell in row[-len(FAMILIES) :])
@@ -93,11 +98,11 @@ def _perplexity(results: Results) -> str:
         [
             one.source,
             count(one.tokens),
-            decimal(one.per_token and one.per_token.value, 3),
+            estimated(one.per_token, 3),
             ends(one.per_token, 3),
-            decimal(one.per_gpt2_token and one.per_gpt2_token.value, 3),
-            decimal(one.per_byte and one.per_byte.value, 4),
-            decimal(one.bits_per_byte and one.bits_per_byte.value, 4),
+            estimated(one.per_gpt2_token, 3),
+            estimated(one.per_byte, 4),
+            estimated(one.bits_per_byte, 4),
         ]
         for one in results.perplexity
     ]

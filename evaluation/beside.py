@@ -1,6 +1,6 @@
 """Which of the numbers that others reached stands beside ours: of each family the model nearest in size.
 
-The averages that the paper draws (figures 3, 4 and 6) are curves without numbers in the text: none are made up here.
+The averages that the paper draws (figures 3 and 4) are curves without numbers in the text: none are made up here.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _UNITS: Final = {"M": 1e6, "B": 1e9}
 # Names without a size. Source: Brown et al., arXiv 2005.14165, table 2.1.
 _NAMED: Final = {"GPT-3 Small": 125e6, "GPT-3 Medium": 350e6, "GPT-3 Large": 760e6, "GPT-3 XL": 1.3e9}
 
-# Of the suite that OPT's authors ran while they trained, zero-shot, over its tasks without ReCoRD: no average of the
-# fourteen. Source: metaseq, projects/OPT/chronicles, initial_eval_results; "davinci" is GPT-3's largest by the API.
+# Of the suite that OPT's authors ran while they trained, zero-shot, over its tasks without ReCoRD: no average of
+# the fourteen. Source: metaseq, OPT-175B chronicles, initial_eval_results; davinci is GPT-3's largest by the API.
 SUITE_AVERAGES: Final = (("OPT 175B", 74.2), ("davinci", 74.1))
 
 
@@ -57,7 +57,7 @@ def nearest(
     return min(models, key=lambda pair: abs(math.log(pair[0] / max(parameters, 1))))[1]
 
 
-def beside(one: PublishedEntry, family: str) -> str:
+def named(one: PublishedEntry, family: str) -> str:
     """A number and whose it is: "33.7 of 125M", with a star where it was not verified in its source."""
     name = one.model.removeprefix(family).strip(" -")
     return f"{float(one.value):.1f}{'' if one.verified else '*'} of {name}"
