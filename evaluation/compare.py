@@ -2,9 +2,9 @@
 
     python evaluation/compare.py results/first results/second
 
-Each task has a McNemar exact test over the units that it counts, items or questions: that is the paired test of two
-yes-or-no answers, so a question needs no other one. The probabilities of all tasks are corrected together by Holm's
-method. What was measured on other data, by other prompts or with other settings is no comparison of models: it is
+Each task has McNemar's exact test over the units that it counts, items or questions: that is the paired test of two
+yes-or-no answers, so a question needs no other one. The probabilities of all tasks are corrected together, by Holm's
+method. What was measured on other data, by other prompts or with other settings is no comparison of models: that is
 refused, and said.
 """
 
@@ -27,6 +27,7 @@ from evaluation.intervals import Interval
 from evaluation.metrics import outcomes, score
 from evaluation.paired_test import difference_interval, holm, mcnemar
 from evaluation.results import PerplexityEntry, Results, ScoreEntry, TaskEntry, number, read_results
+from evaluation.sample import Sample
 from evaluation.sample_file import read_samples
 from evaluation.table import columns, ends, estimated
 
@@ -114,7 +115,7 @@ def compare(first: Path, second: Path, anyway: bool = False) -> Comparison:
             where=f"{first}, {second}",
             remedy="score one task in both",
         )
-    tasks = [_difference(results[0].task(one.task), (first, one), (second, other)) for one, other in pairs]
+    tasks = [_difference(results, (first, second), pair) for pair in pairs]
     found = tuple(one for one in tasks if one is not None)
     return Comparison(*results, unlike, found, tuple(holm([one.probability for one in found])), perplexity)
 
@@ -123,7 +124,10 @@ def differing(first: Results, second: Results) -> Iterator[str]:
     """In what two evaluations differ besides the model, a sentence each; what only one has is no difference."""
     for name, one in msgspec.structs.asdict(first.settings).items():
         other = getattr(second.settings, name)
-        if one != other and name != "shots":  # a number of shots that only one was asked for is no difference
+        only_one = name == "shots" or (
+            name == "stride" and None in (one, other)
+        )  # has more, which is not compared
+        if one != other and not only_one:
             yield f"{name} is {_said(one)} and {_said(other)}"
     for task in first.tasks:
         there = next((one for one in second.tasks if one.name == task.name), None)
@@ -139,7 +143,8 @@ def _differing_task(one: TaskEntry, other: TaskEntry) -> Iterator[str]:
     if sorted(one.files.values()) != sorted(other.files.values()):
         yield f"{one.name}: other data"
     if (one.judged_by, one.counted) != (other.judged_by, other.counted):
-        yield f"{one.name}: judged by {one.judged_by} of each {one.counted} and {other.judged_by} of each {other.counted}"
+        rules = " and ".join(f"{each.judged_by} of each {each.counted}" for each in (one, other))
+        yield f"{one.name}: judged by {rules}"
 
 
 def _said(value: object) -> str:
@@ -158,10 +163,14 @@ def _sources(first: Results, second: Results) -> Iterator[tuple[PerplexityEntry,
 
 
 def _difference(
-    task: TaskEntry, first: tuple[Path, ScoreEntry], second: tuple[Path, ScoreEntry]
+    results: tuple[Results, Results], folders: tuple[Path, Path], pair: tuple[ScoreEntry, ScoreEntry]
 ) -> TaskDifference | None:
     """None where they have no unit in common."""
-    right, others = _outcomes(task, *first), _outcomes(task, *second)
+    task = results[0].task(pair[0].task)
+    right, others = (
+        outcomes(task, _samples(of.task(one.task), folder, one))
+        for of, folder, one in zip(results, folders, pair, strict=True)
+    )
     both = [name for name in right if name in others]
     if not both:
         return None
@@ -170,7 +179,7 @@ def _difference(
     interval = difference_interval(only_first, only_second, len(both))
     return TaskDifference(
         task=task.title,
-        shots=first[1].shots,
+        shots=pair[0].shots,
         units=len(both),
         first=100 * sum(right[name] for name in both) / len(both),
         second=100 * sum(others[name] for name in both) / len(both),
@@ -181,7 +190,8 @@ def _difference(
     )
 
 
-def _outcomes(task: TaskEntry, folder: Path, entry: ScoreEntry) -> dict[str, bool]:
+def _samples(task: TaskEntry, folder: Path, entry: ScoreEntry) -> tuple[Sample, ...]:
+    """The samples that a score was made of, proved."""
     path = folder / entry.samples
     samples, digest = read_samples(path, entry.task, entry.shots)
     if digest != entry.samples_sha256:
@@ -192,7 +202,7 @@ def _outcomes(task: TaskEntry, folder: Path, entry: ScoreEntry) -> dict[str, boo
         raise IntegrityError(
             "the score is not that of its samples", where=str(folder), remedy="run evaluation/run.py again"
         )
-    return outcomes(task, samples)
+    return samples
 
 
 def comparison_text(found: Comparison) -> str:

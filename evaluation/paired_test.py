@@ -22,7 +22,8 @@ def mcnemar(only_first: int, only_second: int) -> float:
     for place in range(min(only_first, only_second)):
         term = term * (of - place) // (place + 1)
         total += term
-    return min(1.0, 2 * total / 2**of)
+    share: float = 2 * total / (1 << of)
+    return min(1.0, share)
 
 
 def difference_interval(only_first: int, only_second: int, of: int) -> Interval:
@@ -33,8 +34,8 @@ def difference_interval(only_first: int, only_second: int, of: int) -> Interval:
         only_second: Items that the second alone did.
         of: All items, at least one.
 
-    Source: Agresti and Min, Statistics in Medicine 24 (2005): Wald's interval after half an item is added to each of
-    the four cells. It has a width where the two never differ, too.
+    Source: Agresti and Min, Statistics in Medicine 24 (2005): Wald's interval after half an item is added to each
+    of the four cells. It has a width where the two never differ, too.
     """
     first, second, items = only_first + 0.5, only_second + 0.5, of + 2
     middle = (second - first) / items
