@@ -2,10 +2,10 @@
 
     python evaluation/compare.py results/first results/second
 
-Each task has McNemar's exact test over the units that it counts, items or questions: that is the paired test of two
-yes-or-no answers, so a question needs no other one. The probabilities of all tasks are corrected together, by Holm's
-method. What was measured on other data, by other prompts or with other settings is no comparison of models: that is
-refused, and said.
+Each task has McNemar's exact test over the units that it counts, items or questions: it is the paired test of two
+yes-or-no answers, so a question needs no other one. The probabilities of all tasks are corrected together, by
+Holm's method. What was measured on other data, by other prompts or with other settings is no comparison of models:
+that is refused, and said.
 """
 
 from __future__ import annotations
