@@ -56,6 +56,8 @@ class Task:
         unconditional: The context of the unconditional value, or "".
         separator: What stands between examples: white space alone.
         preamble: What stands once, before all examples, with the separator behind it; "" for nothing.
+        classes: Names of the choices, where those of every item are the same in the same order; macro-F1 is then
+            told beside the score.
         licence: Of the data.
         origin: Where a person gets it.
         published: What others reached.
@@ -80,4 +82,5 @@ class Task:
     unconditional: str = ""
     separator: str = "\n\n"
     preamble: str = ""
+    classes: tuple[str, ...] = ()
     published: tuple[Published, ...] = ()
