@@ -18,12 +18,31 @@ from corpus.order import Permutation, derive_key
 from corpus.shard import Shard
 from corpus.tokenizer import Vocabulary
 from evaluation.item import Choice, Item
+from evaluation.tasks.task import Task
 
 NAME: Final = "continuation"
 # Tokens of a beginning, and of what goes on from it. Unpublished: our choice, about HellaSwag's lengths.
 _BEGINNING, _GOES_ON = 48, 24
 _CHOICES: Final = 4
 PER_SOURCE: Final = 100  # unpublished: our choice; a standard error of four points each
+
+
+TASK: Final = Task(
+    name=NAME,
+    title="Continuation, of the corpus' own documents",
+    folder="",
+    files=(),
+    pool=(),
+    rows=lambda path: iter(()),
+    item=lambda key, row: [],
+    examples=lambda key, row: [],
+    judged_by="token",
+    counted="item",
+    chance=100 / _CHOICES,
+    prompt="the document itself",
+    licence="that of each source, which the manifest names",
+    origin="the corpus' validation documents",
+)
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from typing import Final
 
 from corpus.errors import RecipeError
 from evaluation import continuation, perplexity
+from evaluation.chunks import CHUNK_TOKENS
 from evaluation.shots import Preamble, Shots
-from evaluation.tasks.listed import select
+from evaluation.tasks import listed
 from evaluation.tasks.task import Task
 
 OF_CORPUS: Final = (perplexity.NAME, continuation.NAME)
@@ -34,6 +35,7 @@ class Questions:
         stride: Tokens that a window of held-out text predicts; 0 for all that it holds.
         begins: Whether a prompt begins behind the end of another document, as in training.
         dtype: Of weights and products.
+        chunk_tokens: Tokens that are computed in one pass.
         device: "cpu", "cuda" or "auto".
         out: The folder of results.
     """
@@ -51,6 +53,7 @@ class Questions:
     stride: int
     begins: bool
     dtype: str
+    chunk_tokens: int
     device: str
     out: str
 
@@ -74,6 +77,7 @@ def options() -> argparse.ArgumentParser:
     add("--begin", choices=["document", "nothing"], default="document", help="what a prompt begins with")
     add("--vocabulary", default="", help="of a run's checkpoint: gpt2, or the path of OPT's gpt2-vocab.json")
     add("--dtype", choices=DTYPES, default="float32", help="of weights and products (default: float32)")
+    add("--chunk-tokens", type=int, default=CHUNK_TOKENS, help=f"computed in one pass (default: {CHUNK_TOKENS:,})")
     add("--device", default="auto", help="cpu, cuda, or auto: cuda where there is one (default: auto)")
     add("--debug", action="store_true", help="show the traceback of an error")
     return top
@@ -88,7 +92,7 @@ def questions(chosen: argparse.Namespace) -> Questions:
     default = [*OF_CORPUS] * bool(chosen.corpus) + ["nlp"] * bool(chosen.data)
     names = [name.strip() for name in chosen.tasks.split(",") if name.strip()] or default
     of_corpus = tuple(name for name in OF_CORPUS if name in names)
-    tasks = select([name for name in names if name not in OF_CORPUS])
+    tasks = listed.chosen([name for name in names if name not in OF_CORPUS])
     needs = [("--corpus", bool(of_corpus) and not chosen.corpus, f"{', '.join(of_corpus)}")]
     needs += [("--data", bool(tasks) and not chosen.data, ", ".join(task.name for task in tasks[:3]))]
     needs += [("--corpus or --data", not names, "anything")]
@@ -114,6 +118,7 @@ def questions(chosen: argparse.Namespace) -> Questions:
         stride=chosen.stride,
         begins=chosen.begin == "document",
         dtype=chosen.dtype,
+        chunk_tokens=chosen.chunk_tokens,
         device=chosen.device,
         out=chosen.out,
     )

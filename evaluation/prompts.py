@@ -13,6 +13,7 @@ from corpus.document import Texts
 from corpus.tokenizer import Encoder, Vocabulary
 from evaluation.forest import Request
 from evaluation.item import Example, Item
+from evaluation.tasks.task import Task
 
 Ids = NDArray[np.uint16]
 
@@ -64,24 +65,22 @@ class Prompter:
     begin: tuple[int, ...]
     _seen: dict[str, Ids] = field(default_factory=dict)
 
-    def prompt(
-        self, item: Item, examples: Sequence[Example], separator: str = "\n\n", unconditional: str = ""
-    ) -> Prompt | None:
+    def prompt(self, task: Task, item: Item, examples: Sequence[Example]) -> Prompt | None:
         """The prompt of an item; None where it does not fit into the window even without an example.
 
         Examples are left out whole, from the first one on: what stands next to the question stays.
 
         Args:
+            task: How it asks.
             item: What is asked.
             examples: What is shown before, in this order.
-            separator: White space between them.
-            unconditional: What stands instead of everything before an answer, for the unconditional value, or "".
         """
         continuations = self._encode([choice.continuation for choice in item.choices])
         for left_out in range(len(examples) + 1):
             shown = examples[left_out:]
-            before = self._before(shown, separator)
-            behind = separator if shown else ""
+            texts = [text for text in (task.preamble, *(one.text for one in shown)) if text]
+            before = self._before(texts, task.separator)
+            behind = task.separator if texts else ""
             contexts = self._encode([behind + choice.context for choice in item.choices])
             requests = [
                 _request(*before, context, continuation=continuation)
@@ -93,17 +92,17 @@ class Prompter:
         else:
             return None
         alone: list[Request] = []
-        if unconditional:
-            (context,) = self._encode([unconditional])
+        if task.unconditional:
+            (context,) = self._encode([task.unconditional])
             alone = [_request(*self._before([], ""), context, continuation=each) for each in continuations]
         return Prompt(item, len(shown), tuple(requests), tuple(alone))
 
-    def _before(self, examples: Sequence[Example], separator: str) -> list[Ids]:
-        """What every prompt begins with, and examples: the first begins the text, the others are set apart."""
-        texts = [(separator if number else "") + example.text for number, example in enumerate(examples)]
-        new = [text for text in texts if text not in self._seen]
+    def _before(self, texts: Sequence[str], separator: str) -> list[Ids]:
+        """What every prompt begins with, and texts: all but the first behind a separator."""
+        pieces = [(separator if number else "") + text for number, text in enumerate(texts)]
+        new = [piece for piece in pieces if piece not in self._seen]
         self._seen.update(zip(new, self._encode(new), strict=True))
-        return [np.array(self.begin, np.uint16), *(self._seen[text] for text in texts)]
+        return [np.array(self.begin, np.uint16), *(self._seen[piece] for piece in pieces)]
 
     def _encode(self, pieces: Sequence[str]) -> list[Ids]:
         """The ids of each piece, as they are where it stands (see evaluation/item.py)."""

@@ -52,7 +52,7 @@ class Evaluator:
         def prompts() -> Iterator[Prompt]:
             for item in items:
                 examples = shots.draw(task.name, item, pool)
-                prompt = self.prompter.prompt(item, examples, task.separator, task.unconditional)
+                prompt = self.prompter.prompt(task, item, examples)
                 if prompt is None:
                     too_long.append(item.key)
                 else:

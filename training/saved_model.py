@@ -39,6 +39,11 @@ class SavedModel:
     digest: str
     corpus_digest: str | None
 
+    @property
+    def parameters(self) -> int:
+        """How many parameters it has."""
+        return sum(each.numel() for each in self.model.parameters())
+
 
 def open_model(
     path: str, vocabulary: str, compute: torch.dtype, device: str, say: Callable[[str], None]
