@@ -1,4 +1,4 @@
-"""Numbers drawn with their intervals: rows of dots under each other, small charts side by side, and their legend."""
+"""Numbers drawn with their intervals: rows of dots, small charts to stand side by side, and a legend."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ class Trace:
 
 @dataclass(frozen=True)
 class Bottom:
-    """What runs along the bottom of a small chart: its name, its range, where it is marked and with which words."""
+    """What runs along the bottom of a small chart: its name, its range, and where it is marked with what."""
 
     name: str
     low: float
