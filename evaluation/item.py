@@ -1,9 +1,9 @@
 """What a task makes of a row of its data: choices to be scored, which of them are right, and worked examples.
 
-A prompt is cut into pieces that are encoded apart, so that shots are encoded once and counted before they are put
-together. GPT-2's encoding of a whole text is that of its pieces, end to end, wherever a piece that begins with white
-space follows one that does not end with it; so that is the law of every piece here. A stop right behind a letter is
-such a border too, and some of Winograd's sentences end right behind their pronoun.
+A prompt is cut into pieces that are encoded apart, so that shots are encoded once and counted before they are
+put together. GPT-2's encoding of a whole text is that of its pieces, end to end, wherever a piece that begins
+with white space follows one that does not end with it; so that is the law of every piece here. A stop right
+behind a letter is such a border too, and some of Winograd's sentences end right behind their pronoun.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ STOPS: Final = ".,;:!?"
 
 
 class MalformedRowError(Exception):
-    """A row that is no item: its message says what is wrong, in the words of the file. It is counted, and named."""
+    """A row that is no item: its message says what is wrong, in the words of the file. It is counted and named."""
 
 
 @dataclass(frozen=True)

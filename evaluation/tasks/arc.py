@@ -1,4 +1,4 @@
-"""ARC (arXiv 1803.05457): questions of school examinations, an easy and a challenging set, counted on their test sets."""
+"""ARC (arXiv 1803.05457): questions of school examinations, easy and challenging. Counted on both test sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""BoolQ (arXiv 1905.10044): is the answer to a question about a passage yes? Counted on SuperGLUE's validation set."""
+"""BoolQ (arXiv 1905.10044): is the answer to a question about a passage yes? SuperGLUE's validation set."""
 
 from __future__ import annotations
 

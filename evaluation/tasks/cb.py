@@ -1,4 +1,4 @@
-"""CommitmentBank, as SuperGLUE has it: is what a speaker embeds true, false, or neither? Its validation set of 56."""
+"""CommitmentBank, as SuperGLUE has it: is an embedded clause true, false, or neither? Its validation set of 56."""
 
 from __future__ import annotations
 

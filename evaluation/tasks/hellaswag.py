@@ -1,9 +1,10 @@
 """HellaSwag (arXiv 1905.07830): how does a description of everyday action go on? Counted on its validation set.
 
 As in GPT-3's figure, the activity's label opens the context with a colon, and what continues a sentence begun
-(`ctx_b`) begins in upper case. The rows from WikiHow hold marks that no reader of a page sees, "[header]", "[title]",
-"[step]" and "[substeps]", which the figure (a row from ActivityNet) does not show: they are taken out, a "[title]"
-ending the sentence before it, as lm-evaluation-harness does, whose OPT numbers are the public ones.
+(`ctx_b`) begins in upper case. The rows from WikiHow hold marks that no reader of a page sees, "[header]",
+"[title]", "[step]" and "[substeps]", which the figure (a row from ActivityNet) does not show: they are taken
+out, a "[title]" ending the sentence before it, as lm-evaluation-harness does, whose OPT numbers are the public
+ones.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The tasks by name: the sixteen of the OPT paper (arXiv 2205.01068, section 3.1), in its order, and choosing some."""
+"""The sixteen tasks of the OPT paper (arXiv 2205.01068, section 3.1), in its order, and choosing some by name."""
 
 from __future__ import annotations
 

@@ -1,29 +1,54 @@
 """MultiRC (Khashabi et al., NAACL 2018): which answers to a question about a passage are right? 953 questions.
 
-Each answer is an item of its own, "[True]" or "[False]", and a question is answered rightly when all its answers are
-(GPT-3, figure G.15). An example is one question with all its answers: GPT-3 counts K in questions.
+Each answer is an item of its own, "[True]" or "[False]", and a question is answered rightly when all its answers
+are (GPT-3, figure G.15). An example is one question with all its answers: GPT-3 counts K in questions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from evaluation import fields
-from evaluation.item import Choice, Example, Item
-from evaluation.records import Row, json_lines
+from evaluation.item import Choice, Example, Item, MalformedRowError
+from evaluation.records import Record, Row, json_lines
 from evaluation.tasks.published import gpt3
 from evaluation.tasks.task import Task
 
-LAYOUT: Final = ("idx", "passage")
+PASSAGES: Final = ("idx", "passage")
+QUESTION: Final = ("passage", "question", "answers")
 MARKS: Final = ("[True]", "[False]")
 
 
+def rows(path: Path) -> Iterator[Record]:
+    """Reads the file, a question at a time, each with its passage."""
+    for record in json_lines("idx")(path):
+        try:
+            found = [record] if record.fault else _questions(record)
+        except MalformedRowError as error:
+            found = [replace(record, row={}, fault=str(error))]
+        yield from found
+
+
+def _questions(record: Record) -> list[Record]:
+    fields.layout(record.row, PASSAGES)
+    passage = fields.within(record.row, "passage")
+    fields.layout(passage, ("text", "questions"))
+    text = fields.text(passage, "text")
+    found = []
+    for number, one in enumerate(fields.several(passage, "questions")):
+        row = {**one, "passage": text} if isinstance(one, dict) else {}
+        found.append(Record(f"{record.place}, question {number + 1}", f"{record.key}/{number}", row))
+    return found
+
+
 def item(key: str, row: Row) -> list[Item]:
-    """An item for every answer; a passage is a family."""
+    """An item for every answer of a question; a passage is a family."""
+    context, answers = _question(row)
     return [
-        Item(f"{question}/{number}", _choices(context, text), (0 if right else 1,), question, key)
-        for question, context, answers in _questions(key, row)
+        Item(f"{key}/{number}", _choices(context, text), (0 if right else 1,), key, fields.text(row, "passage"))
         for number, (text, right) in enumerate(answers)
     ]
 
@@ -32,29 +57,21 @@ def _choices(context: str, answer: str) -> tuple[Choice, ...]:
     return tuple(Choice(context, f"\n- {mark} {answer}") for mark in MARKS)
 
 
-def _questions(key: str, row: Row) -> Iterator[tuple[str, str, list[tuple[str, bool]]]]:
-    """Of each question: its name, the passage with the question, and the answers with whether they are right."""
-    fields.layout(row, LAYOUT)
-    passage = fields.within(row, "passage")
-    fields.layout(passage, ("text", "questions"))
-    for number, one in enumerate(fields.several(passage, "questions")):
-        question = one if isinstance(one, dict) else {}
-        fields.layout(question, ("question", "answers"))
-        answers = [each if isinstance(each, dict) else {} for each in fields.several(question, "answers")]
-        context = f"{fields.text(passage, 'text')}\n\n{fields.text(question, 'question')}"
-        yield (
-            f"{key}/{number}",
-            context,
-            [(fields.text(each, "text"), fields.truth(each, "label")) for each in answers],
-        )
+def _question(row: Row) -> tuple[str, list[tuple[str, bool]]]:
+    """The passage with the question, and the answers with whether they are right."""
+    fields.layout(row, QUESTION)
+    answers = [each if isinstance(each, dict) else {} for each in fields.several(row, "answers")]
+    if not answers:
+        raise MalformedRowError("the question has no answers")
+    context = f"{fields.text(row, 'passage')}\n\n{fields.text(row, 'question')}"
+    return context, [(fields.text(each, "text"), fields.truth(each, "label")) for each in answers]
 
 
 def examples(key: str, row: Row) -> list[Example]:
-    """An example for every question: the passage, the question, and its answers, each marked."""
-    return [
-        Example(question, context + "".join(f"\n- {MARKS[not right]} {text}" for text, right in answers), key)
-        for question, context, answers in _questions(key, row)
-    ]
+    """The passage, the question, and its answers, each marked."""
+    context, answers = _question(row)
+    marked = "".join(f"\n- {MARKS[not right]} {text}" for text, right in answers)
+    return [Example(key, context + marked, fields.text(row, "passage"))]
 
 
 TASK: Final = Task(
@@ -64,7 +81,7 @@ TASK: Final = Task(
     folders=("MultiRC", "multirc"),
     files=("val.jsonl", "validation.jsonl"),
     pool=("train.jsonl",),
-    rows=json_lines("idx"),
+    rows=rows,
     item=item,
     examples=examples,
     judged_by="token",

@@ -26,7 +26,7 @@ def gpt3(*values: float) -> tuple[Published, ...]:
 def opt_175b(value: float) -> tuple[Published, ...]:
     """Zero-shot, at step 125,000 of its training, by OPT's own suite.
 
-    Source: metaseq's chronicles of OPT-175B, the picture initial_eval_results.jpeg; the paper itself has curves alone.
+    Source: metaseq's chronicles of OPT-175B, the picture initial_eval_results.jpeg; the paper has curves alone.
     """
     return (Published("OPT 175B", 0, value, "metaseq, OPT-175B chronicles, initial_eval_results", verified=True),)
 

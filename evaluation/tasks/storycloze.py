@@ -1,8 +1,8 @@
 """StoryCloze (arXiv 1604.01696): which of two sentences ends a story of four? Counted on the test set of 2016.
 
-The files are had by a form; those of 2016 and of 2018 have the same columns. GPT-3 counts on the test set and draws
-examples from the development set (section 2.4). The test set of 2018 has no labels: where its validation set alone is
-there, that is counted on.
+The files are had by a form; those of 2016 and of 2018 have the same columns. GPT-3 counts on the test set and
+draws examples from the development set (section 2.4). The test set of 2018 has no labels: where its validation
+set alone is there, that is counted on.
 """
 
 from __future__ import annotations
@@ -38,7 +38,12 @@ TASK: Final = Task(
     name="storycloze",
     title="StoryCloze",
     folder="storycloze",
-    files=("cloze_test_test__spring2016*.csv", "test.csv", "cloze_test_val__winter2018*.csv"),
+    files=(
+        "cloze_test_test__spring2016*.csv",
+        "test.csv",
+        "cloze_test_val__winter2018*.csv",
+        "cloze_test_val__spring2016*.csv",
+    ),
     pool=("cloze_test_val__spring2016*.csv", "val.csv"),
     rows=table("InputStoryid"),
     item=item,

@@ -1,6 +1,6 @@
-"""Words in context (arXiv 1808.09121): has a word the same sense in two sentences? SuperGLUE's validation set of 638.
+"""Words in context (arXiv 1808.09121): has a word one sense in two sentences? SuperGLUE's validation set of 638.
 
-GPT-3's zero-shot 0.0 is no accuracy of a forced choice: a model that must choose cannot fall below half for long.
+GPT-3's zero-shot 0.0 is not the accuracy of a choice between two: that cannot fall far below a half.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """The Winograd schema challenge: which of two nouns does a pronoun mean? The 273 sentences of WSC273.
 
-By partial evaluation: the choices differ in their contexts, where a noun stands for the pronoun, and what follows it
-is scored. WSC273 is the collection as Trinh and Le found it (arXiv 1806.02847), who wrote every noun into its sentence
-by hand ("her sweater" became "the sweater", as in GPT-3's figure): llm-foundry's copy holds their sentences and is
-read where it is there. The collection itself, WSCollection.xml, has grown to 285 schemas since: the first 273 are taken,
-the others named among what is skipped. Its nouns are put in by the rules below, which give 243 of the 273 pairs as they
-were written by hand.
+By partial evaluation: the choices differ in their contexts, where a noun stands for the pronoun, and what
+follows it is scored. WSC273 is the collection as Trinh and Le found it (arXiv 1806.02847), who wrote every noun
+into its sentence by hand ("her sweater" became "the sweater", as in GPT-3's figure): llm-foundry's copy holds
+their sentences and is read where it is there. The collection itself, WSCollection.xml, has grown to 285 schemas
+since: the first 273 are taken, the others named among what is skipped. Its nouns are put in by the rules below,
+which give 243 of the 273 pairs as they were written by hand.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ from evaluation.tasks.task import Task
 FILLED: Final = ("context_options", "continuation", "gold")
 SCHEMA: Final = ("txt1", "pron", "txt2", "answers", "correctAnswer")
 WSC273: Final = 273
-DETERMINERS: Final = frozenset("a an her his my our some that the their this your".split())
-PRONOUNS: Final = frozenset("he her him his it she them they".split())
+DETERMINERS: Final = frozenset(
+    {"a", "an", "her", "his", "my", "our", "some", "that", "the", "their", "this", "your"}
+)
+PRONOUNS: Final = frozenset({"he", "her", "him", "his", "it", "she", "them", "they"})
 
 
 def rows(path: Path) -> Iterator[Record]:
