@@ -1,28 +1,24 @@
 """Prompts in chunks: what is scored in one pass, kept in one go, and scored again if it was not.
 
-Which prompts make a chunk depends on the prompts alone. So neither the number of processes nor the moment of a kill
-changes what is computed together: the results are the same to the last bit.
+Which prompts make a chunk depends on the prompts alone. So neither the number of processes nor the moment of a
+kill changes what is computed together: the results are the same to the last bit.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
 
 import numpy as np
 
-from evaluation.forest import Request, common_prefix
 from evaluation.item import Choice
 from evaluation.prompts import Ids, Prompt
+from evaluation.request import Request, common_prefix
 from evaluation.sample import Sample, ScoredChoice
 from evaluation.scorer import Scorer, Scores
 
-# Tokens of a chunk that are computed. Unpublished: our choice, by workflows/benchmarks/evaluator.py.
-CHUNK_TOKENS: Final = 4096
 
-
-def chunks(prompts: Iterable[Prompt], tokens: int = CHUNK_TOKENS) -> Iterator[list[Prompt]]:
+def chunks(prompts: Iterable[Prompt], tokens: int) -> Iterator[list[Prompt]]:
     """Prompts in their order, as many together as so many tokens are computed for; one at least."""
     chunk: list[Prompt] = []
     taken, before = 0, np.empty(0, np.uint16)

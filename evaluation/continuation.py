@@ -21,7 +21,8 @@ from evaluation.item import Choice, Item
 from evaluation.tasks.task import Task
 
 NAME: Final = "continuation"
-# Tokens of a beginning, and of what goes on from it. Unpublished: our choice, about HellaSwag's lengths.
+# Tokens of a beginning, at least, and of what goes on from it. Unpublished: our choice, about HellaSwag's lengths; a
+# model of a narrower window is given half of it, and a quarter.
 _BEGINNING, _GOES_ON = 48, 24
 _CHOICES: Final = 4
 PER_SOURCE: Final = 100  # unpublished: our choice; a standard error of four points each
@@ -54,7 +55,9 @@ class _Cut:
     continuation: str
 
 
-def items(corpus: MappedCorpus, vocabulary: Vocabulary, limit: int = PER_SOURCE) -> tuple[list[Item], int]:
+def items(
+    corpus: MappedCorpus, vocabulary: Vocabulary, window: int, limit: int = PER_SOURCE
+) -> tuple[list[Item], int]:
     """The items of all sources, and how many held-out documents gave none.
 
     A document is too short to be cut, or its source has too few others, or more than `limit`.
@@ -62,14 +65,16 @@ def items(corpus: MappedCorpus, vocabulary: Vocabulary, limit: int = PER_SOURCE)
     Args:
         corpus: Its validation documents are cut.
         vocabulary: Of the corpus.
+        window: Tokens that the model takes at once.
         limit: Items of a source, at most: its first documents.
     """
     found: list[Item] = []
     documents = 0
+    lengths = min(_BEGINNING, window // 2), min(_GOES_ON, window // 4)
     for source, shards in _held_out(corpus).items():
         ids = [shard.document(row) for shard in shards for row in range(len(shard))]
         documents += len(ids)
-        made = (_cut(f"{source}:{number}", each, vocabulary) for number, each in enumerate(ids))
+        made = (_cut(f"{source}:{number}", each, vocabulary, lengths) for number, each in enumerate(ids))
         cuts = [cut for cut in made if cut is not None]
         if len(cuts) >= _CHOICES:
             found += [_item(number, cuts, corpus.digest) for number in range(min(limit, len(cuts)))]
@@ -84,13 +89,14 @@ def _held_out(corpus: MappedCorpus) -> dict[str, list[Shard]]:
     return found
 
 
-def _cut(key: str, ids: NDArray[np.uint16], vocabulary: Vocabulary) -> _Cut | None:
+def _cut(key: str, ids: NDArray[np.uint16], vocabulary: Vocabulary, lengths: tuple[int, int]) -> _Cut | None:
     """Cuts a document before the first word behind so many tokens; None where it is too short, or has none."""
-    for at in range(_BEGINNING, min(len(ids) - _GOES_ON - 1, 2 * _BEGINNING)):
+    beginning, goes_on = lengths
+    for at in range(beginning, min(len(ids) - goes_on - 1, beginning + beginning // 4)):
         word = vocabulary.tokens[int(ids[at])]
         if word[:1] == b" " and word.strip():
             context = vocabulary.decode(ids[:at]).decode(errors="replace")
-            rest = vocabulary.decode(ids[at : at + _GOES_ON]).decode(errors="ignore").rstrip()
+            rest = vocabulary.decode(ids[at : at + goes_on]).decode(errors="ignore").rstrip()
             return None if context[-1:].isspace() else _Cut(key, context, rest)
     return None
 

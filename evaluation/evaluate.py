@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +53,7 @@ def evaluate(asked: Questions, world: World) -> None:
     settings = _settings(asked, saved)
     world.from_first(lambda: undertake(asked.out, _facts(asked, corpus, saved, settings)))
     if corpus is not None and continuation.NAME in asked.of_corpus:
-        sets = [of_corpus(corpus, saved.vocabulary, asked), *sets]
+        sets = [of_corpus(corpus, saved.vocabulary, settings.window, asked), *sets]
     for line in _warnings(sets, missing):
         world.say(line)
     evaluator = _evaluator(asked, saved, settings, world)
@@ -175,9 +175,11 @@ def _held_out(
     return [ScoredSource(source, _windows(source, found.values())) for source in shards]
 
 
-def _windows(source: str, samples: Iterator[WindowSample]) -> Windows:
+def _windows(source: str, samples: Iterable[WindowSample]) -> Windows:
     own = [sample for sample in samples if sample.source == source]
-    counts = (np.array([getattr(each, name) for each in own], np.int64) for name in ("tokens", "bytes", "gpt2_tokens"))
+    counts = (
+        np.array([getattr(each, name) for each in own], np.int64) for name in ("tokens", "bytes", "gpt2_tokens")
+    )
     return Windows(np.array([each.nll for each in own]), *counts)
 
 

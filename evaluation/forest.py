@@ -1,8 +1,8 @@
 """Texts that begin alike, as a forest: each shared beginning is computed once, and nothing is padded.
 
-Requests are laid out in preorder: a token's row is followed by the rows of all that go on from it. So row `j` is an
-ancestor of row `i`, or itself, just when `j <= i < end[j]`: that comparison is the whole attention mask. Rows may be
-cut anywhere into blocks: what those of a block attend to outside of it are the ancestors of its first.
+Requests are laid out in preorder: a token's row is followed by the rows of all that go on from it. So row `j` is
+an ancestor of row `i`, or itself, just when `j <= i < end[j]`: that comparison is the whole attention mask. Rows
+may be cut anywhere into blocks: what those of a block attend to outside of it are the ancestors of its first.
 
     N  rows, that is tokens that are computed     Q  rows of a block     S  rows that it attends to
     H  heads     T  rows of a call, as training/model.py has them        K  channels of a head
@@ -20,22 +20,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from evaluation.request import Request, common_prefix
+
 # Rows of a block. Unpublished: our choice, by workflows/benchmarks/evaluator.py: fewer are more calls, more
 # compute what the mask then throws away.
-BLOCK_ROWS: Final = 256
-
-
-@dataclass(frozen=True, eq=False)
-class Request:
-    """Tokens, and how many of them, at the end, are asked for.
-
-    Attributes:
-        ids: uint16[n], n >= 2.
-        scored: From 1 to n - 1.
-    """
-
-    ids: NDArray[np.uint16]
-    scored: int
+BLOCK_ROWS: Final = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,13 +88,6 @@ class Forest:
             found.append((first, last, path[: self.place[first]]))
             first = last
         return found
-
-
-def common_prefix(one: NDArray[np.uint16], other: NDArray[np.uint16]) -> int:
-    """How many tokens two texts begin with alike."""
-    least = min(len(one), len(other))
-    differ = one[:least] != other[:least]
-    return int(differ.argmax()) if differ.any() else least
 
 
 class Around:

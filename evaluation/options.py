@@ -8,12 +8,13 @@ from typing import Final
 
 from corpus.errors import RecipeError
 from evaluation import continuation, perplexity
-from evaluation.chunks import CHUNK_TOKENS
 from evaluation.shots import Preamble, Shots
 from evaluation.tasks import listed
 from evaluation.tasks.task import Task
 
 OF_CORPUS: Final = (perplexity.NAME, continuation.NAME)
+# Tokens of a chunk that are computed. Unpublished: our choice, by workflows/benchmarks/evaluator.py.
+CHUNK_TOKENS: Final = 4096
 DTYPES: Final = ("float32", "bfloat16", "float64")
 
 
@@ -98,7 +99,9 @@ def questions(chosen: argparse.Namespace) -> Questions:
     needs += [("--corpus or --data", not names, "anything")]
     for option, lacking, what in needs:
         if lacking:
-            raise RecipeError(f"{what} cannot be scored without {option}", where="--tasks", remedy=f"give {option}")
+            raise RecipeError(
+                f"{what} cannot be scored without {option}", where="--tasks", remedy=f"give {option}"
+            )
     for option in ("limit", "window", "stride"):
         if getattr(chosen, option) < 0:
             raise RecipeError(

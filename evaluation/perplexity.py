@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import numpy as np
@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from corpus.mapped_corpus import MappedCorpus
 from corpus.shard import Shard
 from corpus.tokenizer import Vocabulary
-from evaluation.forest import Request
-from evaluation.scorer import Scorer
+from evaluation.request import Request
+
+if TYPE_CHECKING:
+    from evaluation.scorer import Scorer
 
 NAME: Final = "perplexity"
 

@@ -12,7 +12,7 @@ from corpus.marks import plain
 from evaluation.beside import FAMILIES, nearest, of_family
 from evaluation.intervals import Z
 from evaluation.results import EstimateEntry, PublishedEntry, Results, TaskEntry
-from evaluation.table import decimal, shots_of
+from evaluation.table import shots_of
 
 # The page has eight colours: two are for what others reached, and so six checkpoints, or numbers of shots, are drawn.
 MOST: int = 6

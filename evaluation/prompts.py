@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from corpus.document import Texts
 from corpus.tokenizer import Encoder, Vocabulary
-from evaluation.forest import Request
 from evaluation.item import Example, Item
+from evaluation.request import Request
 from evaluation.tasks.task import Task
 
 Ids = NDArray[np.uint16]

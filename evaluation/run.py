@@ -9,7 +9,6 @@ The same command goes on where it was stopped. torch is imported once the argume
 
 from __future__ import annotations
 
-import argparse
 import signal
 import sys
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from pathlib import Path
 if __package__ in (None, ""):  # started as a script: the packages lie one folder up
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from corpus.errors import RecipeError, TokentrailError
+from corpus.errors import TokentrailError
 from evaluation.options import options, questions
 from training.world import World
 

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from evaluation.forest import Around, Forest, Request
+from evaluation.forest import Around, Forest
+from evaluation.request import Request
 from training.model import Opt
 
-# Rows whose logits are held at once: 100 MB in fp32. Unpublished: our choice.
-_LOGIT_ROWS: Final = 512
+# Rows whose logits are held at once: 25 MB in fp32, which an allocator keeps. Unpublished: our choice.
+_LOGIT_ROWS: Final = 128
 
 
 @dataclass(frozen=True, eq=False)

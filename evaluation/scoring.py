@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from evaluation.chunks import CHUNK_TOKENS, chunks, score_chunk
+from evaluation.chunks import chunks, score_chunk
 from evaluation.item import Example, Item
 from evaluation.prompts import Prompt, Prompter
 from evaluation.sample import Sample
@@ -38,7 +38,7 @@ class Evaluator:
     out: str
     world: World
     progress: Callable[[str, int, int], None]
-    chunk_tokens: int = CHUNK_TOKENS
+    chunk_tokens: int
 
     def task(
         self, task: Task, items: Sequence[Item], pool: Sequence[Example], shots: Shots

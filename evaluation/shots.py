@@ -11,8 +11,8 @@ import numpy as np
 from corpus.order import Permutation, derive_key
 from evaluation.item import Example, Item
 
-# "drawn": each item has examples of its own, as GPT-3's had (arXiv 2005.14165, section 2.4). "fixed": all items have
-# the same, which is cheaper by far: what they share is computed once for all that are scored together.
+# "drawn": each item has examples of its own, as GPT-3's had (arXiv 2005.14165, section 2.4). "fixed": all items
+# have the same, which is cheaper by far: what they share is computed once for all that are scored together.
 Preamble = Literal["drawn", "fixed"]
 
 

@@ -72,9 +72,9 @@ def _of_files(task: Task, found: TaskData, asked: Questions) -> TaskSet:
     )
 
 
-def of_corpus(corpus: MappedCorpus, vocabulary: Vocabulary, asked: Questions) -> TaskSet:
+def of_corpus(corpus: MappedCorpus, vocabulary: Vocabulary, window: int, asked: Questions) -> TaskSet:
     """The task that a corpus is made into; nothing is shown before its items."""
-    items, left_out = continuation.items(corpus, vocabulary, asked.limit or continuation.PER_SOURCE)
+    items, left_out = continuation.items(corpus, vocabulary, window, asked.limit or continuation.PER_SOURCE)
     return TaskSet(
         task=continuation.TASK,
         items=items,

@@ -41,7 +41,9 @@ def undertake(out: str, facts: Mapping[str, Any]) -> None:
         before = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
     except msgspec.DecodeError as error:
         raise IntegrityError(
-            f"this cannot be read: {error}", where=str(path), remedy="restore it, or name another folder with --out"
+            f"this cannot be read: {error}",
+            where=str(path),
+            remedy="restore it, or name another folder with --out",
         ) from error
     now = msgspec.json.decode(body, type=dict[str, Any])
     for name in sorted({*before, *now}):
