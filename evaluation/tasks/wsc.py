@@ -54,9 +54,8 @@ def rows(path: Path) -> Iterator[Record]:
         else:
             asked.setdefault(pronoun, []).append(candidate)
     for (text, pronoun_text, index), candidates in asked.items():
-        place, key = (
-            ", ".join(names) for names in zip(*((one.place, one.key) for one, _, _ in candidates), strict=True)
-        )
+        place = ", ".join(record.place for record, _, _ in candidates)
+        key = ", ".join(record.key for record, _, _ in candidates)
         nouns = [{"noun": noun, "right": right} for _, noun, right in candidates]
         yield Record(place, key, {"text": text, "pronoun": pronoun_text, "index": index, "nouns": nouns})
 
