@@ -26,8 +26,8 @@ class Choice:
 
     Attributes:
         context: What stands before; neither empty nor ending in white space.
-        continuation: What is scored: it begins with one of `BLANKS`, and holds more than white space; or with one of
-            `STOPS`, where the context ends in a letter or a digit.
+        continuation: What is scored: it begins with one of `BLANKS`, and holds more than white space; or with one
+            of `STOPS`, where the context ends in a letter or a digit.
 
     Raises:
         MalformedRowError: They are not so.

@@ -74,8 +74,8 @@ def read_task(task: Task, data: Path) -> TaskData | MissingSet:
     """Reads all rows of a task, and all examples.
 
     Raises:
-        SourceError: A file is unreadable; not a row of it could be used: it is of another version, mostly; or it has
-            more rows than labels, or fewer.
+        SourceError: A file is unreadable; not a row of it could be used: it is of another version, mostly; or it
+            has more rows than labels, or fewer.
     """
     path = _first(task, task.files, data)
     if path is None:
