@@ -262,6 +262,17 @@ def test_of_the_collection_the_first_273_are_taken(tmp_path: Path) -> None:
     assert [one.why for one in found.skipped[1:]] == ["later than the 273 of WSC273"] * 12
 
 
+def test_a_schema_without_its_parts_is_skipped(tmp_path: Path) -> None:
+    whole = SCHEMA.format(before="Ann saw Eva.", pronoun="She", after="ran.", first="Ann", second="Eva", right="A")
+    collection(tmp_path, [whole, "<schema/>", whole.replace("ran.", "")])
+    found = read("winograd", tmp_path)
+    assert len(found.items) == 1
+    assert [(one.where.split(", ")[1], one.why.split(":")[0]) for one in found.skipped] == [
+        ("schema 2", "fields found"),
+        ("schema 3", "`txt2` is empty"),
+    ]
+
+
 def test_a_collection_that_is_no_xml(tmp_path: Path) -> None:
     path = collection(tmp_path, [])
     path.write_bytes(path.read_bytes()[:-3])
