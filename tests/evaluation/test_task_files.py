@@ -94,6 +94,13 @@ def test_a_file_that_is_no_set(tmp_path: Path, content: bytes, why: str) -> None
         read_task(find("cb"), tmp_path)
 
 
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "superglue_cb").mkdir()
+    (tmp_path / "superglue_cb/val.jsonl").symlink_to("/proc/self/mem")  # which is there, and gives an I/O error
+    with pytest.raises(SourceError, match="a file of CB cannot be read: Input/output error"):
+        read_task(find("cb"), tmp_path)
+
+
 def test_a_pool_that_holds_no_example_is_an_error_too(tmp_path: Path) -> None:
     write(tmp_path, "superglue_cb/val.jsonl", [CB])
     write(tmp_path, "superglue_cb/train.jsonl", ["x"])
