@@ -147,6 +147,12 @@ def test_the_pronoun_is_marked(index: int, text: str, expected: str | None) -> N
         assert pieces(made("wsc", row))[0][0].startswith(f"Passage: {expected}\nQuestion")
 
 
+def test_a_noun_said_twice_is_right_where_one_of_both_is() -> None:
+    nouns = [{"noun": noun, "right": right} for noun, right in (("Ann", True), ("Eva", False), ("ann", False))]
+    item = made("wsc", {"text": "And she left.", "pronoun": "she", "index": 1, "nouns": nouns})
+    assert (len(item.choices), item.right) == (2, (0,))
+
+
 def test_a_pronoun_without_a_right_candidate() -> None:
     nouns = [{"noun": "Ann", "right": False}, {"noun": "Eva", "right": False}]
     with pytest.raises(MalformedRowError, match="none of the candidates given is right: nothing to choose"):

@@ -99,9 +99,16 @@ def test_storycloze_is_a_table(tmp_path: Path, mark: str) -> None:
     assert found.skipped[0].where.endswith("_ALL_test.csv, line 3")
 
 
-def test_storycloze_of_2018_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cloze_test_val__winter2018-cloze_test_ALL_val - 1 - 1.csv",
+        "cloze_test_val__spring2016 - cloze_test_ALL_val.csv",
+    ],
+)
+def test_storycloze_with_one_file_alone(tmp_path: Path, name: str) -> None:
     lines = [",".join(STORYCLOZE), ",".join(STORYCLOZE.values())]
-    write(tmp_path, "storycloze/cloze_test_val__winter2018-cloze_test_ALL_val - 1 - 1.csv", lines)
+    write(tmp_path, f"storycloze/{name}", lines)
     found = read("storycloze", tmp_path)
     assert (len(found.items), len(found.pool), found.leave_one_out) == (1, 1, True)
 
