@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 STOPS: Final = ".,;:!?"
+# What may open a piece: Python holds more for white space than GPT-2's pattern does.
+BLANKS: Final = " \n\t"
 
 
 class MalformedRowError(Exception):
@@ -24,8 +26,8 @@ class Choice:
 
     Attributes:
         context: What stands before; neither empty nor ending in white space.
-        continuation: What is scored: it begins with white space, and holds more than that; or with a stop, where
-            the context ends in a letter or a digit.
+        continuation: What is scored: it begins with one of `BLANKS`, and holds more than white space; or with one
+            of `STOPS`, where the context ends in a letter or a digit.
 
     Raises:
         MalformedRowError: They are not so.
@@ -40,7 +42,7 @@ class Choice:
         if not self.context.strip():
             raise MalformedRowError("there is nothing before an answer")
         first, last = self.continuation[0], self.context[-1]
-        if not (first.isspace() and not last.isspace()) and not (first in STOPS and last.isalnum()):
+        if not (first in BLANKS and not last.isspace()) and not (first in STOPS and last.isalnum()):
             raise MalformedRowError("an answer and what is before it are not cut at white space")
 
 

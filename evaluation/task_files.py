@@ -74,13 +74,23 @@ def read_task(task: Task, data: Path) -> TaskData | MissingSet:
     """Reads all rows of a task, and all examples.
 
     Raises:
-        SourceError: A file is unreadable; not a row of it could be used, being of another version, mostly; or it has
-            another number of labels than of rows.
+        SourceError: A file is unreadable; not a row of it could be used: it is of another version, mostly; or it
+            has more rows than labels, or fewer.
     """
     path = _first(task, task.files, data)
     if path is None:
         return MissingSet(task, data)
-    pool = _first(task, task.pool, data)
+    try:
+        return _read(task, path, _first(task, task.pool, data), data)
+    except OSError as error:
+        raise SourceError(
+            f"a file of {task.title} cannot be read: {error.strerror}",
+            where=str(error.filename or path),
+            remedy="Look to its permissions and its disk.",
+        ) from error
+
+
+def _read(task: Task, path: Path, pool: Path | None, data: Path) -> TaskData:
     apart = pool is not None and pool != path
     examples_of = pool if pool is not None and apart else path
     items, skipped = _made(task, path, data, task.item)

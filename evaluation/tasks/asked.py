@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from evaluation.item import STOPS, Choice, Example, Item, MalformedRowError
+from evaluation.item import BLANKS, STOPS, Choice, Example, Item, MalformedRowError
 
 
 def among(key: str, context: str, answers: Sequence[str], right: Sequence[int], family: str = "") -> Item:
@@ -26,7 +26,7 @@ def partial(key: str, contexts: Sequence[str], rest: str, right: int, family: st
         right: Which context is right.
         family: See `Item`.
     """
-    found = re.search(rf"\s|[{STOPS}]", rest)
+    found = re.search(f"[{BLANKS}{STOPS}]", rest)
     if found is None:
         raise MalformedRowError("nothing follows the blank")
     cut = found.start()

@@ -1,7 +1,8 @@
 """COPA, as SuperGLUE has it: which of two is the cause, or the effect? Its validation set of 100.
 
 A cause is asked for with "because" (GPT-3's figure), an effect with "so": OPT's suite says so (metaseq 6c16be49,
-`cause_conj` and `effect_conj`). The answer goes on with the sentence, so it begins in lower case, "I" apart.
+`cause_conj` and `effect_conj`). The answer goes on with the sentence, so it begins in lower case, "I" apart (a
+name, too: nothing in the file tells it from another word).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ The file asks, row by row, whether one candidate (span1) is what a pronoun (span
 (section 3.1) and does not say where it has them from. Here the rows of one text and one pronoun are one item,
 and their candidates its choices. A pronoun with one candidate alone, or with none that is right, is no choice:
 it is skipped and counted. Of the 104 rows of the validation set, 85 make 36 items, and 19 rows of 17 pronouns
-are skipped; 7 of those are in Winograd's collection with both nouns, where the task `winograd` asks them. A
+are skipped; 6 of those are in Winograd's collection with both nouns, where the task `winograd` asks them. A
 score over 36 is not GPT-3's over 104.
 
 The file puts blanks around its spans ("Edward . The"); the figure does not show them, so they are closed. Nouns
@@ -54,9 +54,8 @@ def rows(path: Path) -> Iterator[Record]:
         else:
             asked.setdefault(pronoun, []).append(candidate)
     for (text, pronoun_text, index), candidates in asked.items():
-        place, key = (
-            ", ".join(names) for names in zip(*((one.place, one.key) for one, _, _ in candidates), strict=True)
-        )
+        place = ", ".join(record.place for record, _, _ in candidates)
+        key = ", ".join(record.key for record, _, _ in candidates)
         nouns = [{"noun": noun, "right": right} for _, noun, right in candidates]
         yield Record(place, key, {"text": text, "pronoun": pronoun_text, "index": index, "nouns": nouns})
 
