@@ -108,7 +108,7 @@ def by_shots(sides: Sequence[Side]) -> list[tuple[str, Markup]]:
 
 
 def by_size(sides: Sequence[Side]) -> list[tuple[str, Markup]]:
-    """A small chart a task: the score of each side by its parameters, among the published models of each family."""
+    """A small chart a task: the score of each side by its parameters, among what others published by theirs."""
     kinds, tasks = size_kinds(sides), tasks_of(sides)
     sizes = [float(max(1, side.results.checkpoint.parameters)) for side in sides]
     curves = {

@@ -127,7 +127,7 @@ def evaluate(
     shots: Sequence[int] = (0, 1, 32),
     **changed: object,
 ) -> Results:
-    """Writes the results of a checkpoint, and its samples, as a run would; `parameters` and `items` are changed so."""
+    """Writes results and samples as a run would; `parameters`, `items`, and what else a tally holds, as named."""
     (folder / "samples").mkdir(parents=True)
     parameters, items = changed.pop("parameters", 11_200_000), changed.pop("items", 60)
     assert isinstance(parameters, int) and isinstance(items, int)
