@@ -62,7 +62,7 @@ Choose       0  60  31.67  63.33  +31.67  +14.47 to +46.82        6       25  0.
 Choose      32  60  38.33  70.00  +31.67  +15.76 to +45.53        4       23  0.0003   0.0012
 Reading      0  20  40.00  30.00  -10.00  -43.39 to +25.20        8        6  0.7905   0.7905
 Reading     32  20  10.00  40.00  +30.00   +0.01 to +54.53        2        8  0.1094   0.2188
-p: McNemar's exact test; beside it with Holm's correction over 4 tests
+p: McNemar's exact test, of few items stricter than the interval; then Holm's correction over 4 tests
 
 held out, per token       A      95% interval       B      95% interval
 -------------------  ------  ----------------  ------  ----------------

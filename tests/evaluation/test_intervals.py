@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.intervals import DRAWS, Z, Interval, draws, percentile_interval, standard_error, wilson
+from evaluation.intervals import DRAWS, Interval, Z, draws, percentile_interval, standard_error, wilson
 
 
 def test_wilson_by_hand() -> None:

@@ -1,4 +1,4 @@
-"""`results.json`: the same bytes for the same samples, and whatever is wrong with a file is said in three lines."""
+"""`results.json`: the same bytes for the same samples; whatever is wrong with a file is said in three lines."""
 
 from __future__ import annotations
 
@@ -168,6 +168,7 @@ GOOD = sample("a", [choice(-1.0), choice(-2.0)])
     ("lines", "words"),
     [
         ([b"{}"], "a line is no sample"),
+        ([msgspec.json.encode(GOOD).replace(b"key", b"k\xe1y")], "a line is no sample"),
         ([msgspec.json.encode(GOOD).replace(b"-1.0", b"null")], "a line is no sample"),
         ([msgspec.json.encode(sample("a", GOOD.choices, task="copa"))], "a sample of copa with 0 shots"),
         ([msgspec.json.encode(sample("a", GOOD.choices, shots=3))], "a sample of choose with 3 shots"),

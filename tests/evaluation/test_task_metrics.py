@@ -75,7 +75,7 @@ def test_ties_are_counted_where_they_decide() -> None:
 
 
 def test_macro_f1_by_hand() -> None:
-    """Of true: precision 2/3, recall 1, F1 .8. Of false: nothing found. Of neither: precision 1, recall 1/2, 2/3."""
+    """True: precision 2/3, recall 1, F1 .8. False: nothing found. Neither: precision 1, recall 1/2, F1 2/3."""
     truth, taken = [0, 0, 1, 2, 2], [0, 0, 0, 2, 1]
     assert macro_f1(truth, taken) == (Fraction(4, 5) + 0 + Fraction(2, 3)) / 3
     made = [

@@ -67,7 +67,7 @@ def test_the_order_of_windows_moves_no_last_bit(order: list[int]) -> None:
 def test_the_exponential_is_rounded_correctly() -> None:
     """libm's are not, and differ between machines; here every digit of the double is right."""
     found = window_loss("prose", made(*[(3.7, 1, 1, 1)] * 3)).per_token
-    assert found is not None and found.value == float(Decimal(3.7).exp())
+    assert found is not None and found.value == float(Decimal.from_float(3.7).exp())
 
 
 def test_an_interval_holds_the_truth_about_as_often_as_it_says() -> None:
