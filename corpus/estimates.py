@@ -15,7 +15,7 @@ _SMALL_PLOT = 130.0
 _RADIUS = 4.0
 _BETWEEN = 11.0  # from one dot of a row to that below it
 _ROW = 15.0
-_NAME, _WORDS = 190.0, 200.0
+_WORDS = 200.0
 _CHARACTER = 7.0  # what one takes in the widest of the fonts that the style sheet names
 
 
@@ -92,7 +92,8 @@ def dot_rows(rows: Sequence[DotRow], name: str, says: str, label: Label = plain)
     if not values:
         drawing.words(WIDTH / 2, 20, "nothing was measured", "soft middle")
         return drawing.markup()
-    x = _widened(min(values), max(values), (_NAME, WIDTH - _WORDS))
+    names = 24 + _CHARACTER * min(max(len(row.name) for row in rows), 40)
+    x = _widened(min(values), max(values), (names, WIDTH - _WORDS))
     for at in x.ticks():
         drawing.path(["M", x(at), 6.0, "V", foot + 4], "axis")
         drawing.words(x(at), foot + 18, label(at), "soft middle")

@@ -241,7 +241,8 @@ def _tasks(found: Comparison) -> str:
         for one, corrected in zip(found.tasks, found.corrected, strict=True)
     ]
     tests = f"{len(rows)} tests" if len(rows) > 1 else "1 test"
-    return f"{columns(header, rows)}\np: McNemar's exact test; beside it with Holm's correction over {tests}"
+    said = f"p: McNemar's exact test, of few items stricter than the interval; then Holm's correction over {tests}"
+    return f"{columns(header, rows)}\n{said}"
 
 
 def probability(value: float) -> str:

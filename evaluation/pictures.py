@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from markupsafe import Markup
 
@@ -14,8 +15,8 @@ from evaluation.intervals import Z
 from evaluation.results import EstimateEntry, PublishedEntry, Results, TaskEntry
 from evaluation.table import shots_of
 
-# The page has eight colours: two are for what others reached, and so six checkpoints, or numbers of shots, are drawn.
-MOST: int = 6
+# The page has eight colours. Two are for what others reached, so six checkpoints, or numbers of shots, are drawn.
+MOST: Final = 6
 _OTHERS = {"OPT": Kind("OPT, published", 6, ring=True), "GPT-3": Kind("GPT-3, published", 7, ring=True)}
 _SIZES = ((1e6, "1M"), (1e7, "10M"), (1e8, "100M"), (1e9, "1B"), (1e10, "10B"), (1e11, "100B"), (1e12, "1T"))
 
@@ -53,27 +54,39 @@ def shots_in(sides: Sequence[Side]) -> list[int]:
 
 
 def scores(sides: Sequence[Side], shots: int) -> Markup:
-    """A row a task: the score of each side, chance, and what the model of each family nearest in size reached."""
+    """A row a task: the score of each side, chance, and of each family the model nearest to the last in size."""
     kinds = _kinds(sides)
     rows = []
     for name, task in tasks_of(sides).items():
         dots = [dot for kind, side in kinds if (dot := _score(kind, side, name, shots)) is not None]
         if not dots:
             continue
-        parameters = sides[0].results.checkpoint.parameters
+        parameters = sides[-1].results.checkpoint.parameters
         others = {family: nearest(task.published, family, parameters, shots) for family in FAMILIES}
         rings = [Dot(_OTHERS[family], float(one.value)) for family, one in others.items() if one is not None]
-        words = f"{dots[0].value:.1f}" if len(dots) == 1 else f"{dots[0].value:.1f} to {dots[-1].value:.1f}"
-        rows.append(
-            DotRow(task.title, [*rings, *dots], f"{words}, chance {float(task.chance):.1f}", float(task.chance))
-        )
+        rows.append(DotRow(task.title, [*rings, *dots], _words(dots, task), float(task.chance)))
     return dot_rows(rows, "percent, with 95% intervals", f"scores of tasks with {shots_of(shots)}")
+
+
+def _words(dots: Sequence[Dot], task: TaskEntry) -> str:
+    values = [f"{dot.value:.1f}" for dot in dots]
+    shown = values[0] if len(values) == 1 else f"{values[0]} to {values[-1]}"
+    return f"{shown}, chance {float(task.chance):.1f}"
 
 
 def scores_legend(sides: Sequence[Side]) -> Markup:
     """Whose dots those are."""
-    published = [_OTHERS[family] for family in FAMILIES if any(_published(sides, family))]
-    return legend([kind for kind, _ in _kinds(sides)] + published)
+    return legend([*own_kinds(sides), *(_OTHERS[family] for family in FAMILIES if _published(sides, family))])
+
+
+def own_legend(sides: Sequence[Side]) -> Markup:
+    """Whose dots are those that are no rings."""
+    return legend(own_kinds(sides))
+
+
+def own_kinds(sides: Sequence[Side]) -> list[Kind]:
+    """Of the sides that are drawn."""
+    return [kind for kind, _ in _kinds(sides)]
 
 
 def by_shots(sides: Sequence[Side]) -> list[tuple[str, Markup]]:
@@ -95,7 +108,7 @@ def by_shots(sides: Sequence[Side]) -> list[tuple[str, Markup]]:
 
 
 def by_size(sides: Sequence[Side]) -> list[tuple[str, Markup]]:
-    """A small chart a task: the score of each side by its parameters, among the published models of each family."""
+    """A small chart a task: the score of each side by its parameters, among what others published by theirs."""
     kinds, tasks = size_kinds(sides), tasks_of(sides)
     sizes = [float(max(1, side.results.checkpoint.parameters)) for side in sides]
     curves = {
@@ -108,9 +121,7 @@ def by_size(sides: Sequence[Side]) -> list[tuple[str, Markup]]:
     charts = []
     for name, title, chance in _subjects(sides):
         others = [
-            Trace(_OTHERS[family], [(size, Dot(_OTHERS[family], float(one.value))) for size, one in curve])
-            for family in FAMILIES
-            if (curve := curves.get((name, family)))
+            trace for family in FAMILIES for trace in _curves(_OTHERS[family], curves.get((name, family), []))
         ]
         own = [
             Trace(
@@ -128,6 +139,14 @@ def by_size(sides: Sequence[Side]) -> list[tuple[str, Markup]]:
     return charts
 
 
+def _curves(kind: Kind, models: Sequence[tuple[float, PublishedEntry]]) -> list[Trace]:
+    """A curve for each source: what two suites measured is not joined by a line."""
+    return [
+        Trace(kind, [(size, Dot(kind, float(one.value))) for size, one in models if one.source == source])
+        for source in dict.fromkeys(one.source for _, one in models)
+    ]
+
+
 def size_kinds(sides: Sequence[Side]) -> Mapping[int, Kind]:
     """Numbers of shots by their colours."""
     return {shots: Kind(shots_of(shots), place) for place, shots in enumerate(shots_in(sides)[:MOST])}
@@ -138,7 +157,7 @@ def size_legend(sides: Sequence[Side]) -> Markup:
     published = [
         Kind(f"{family}, published, 0 shots", _OTHERS[family].colour, ring=True)
         for family in FAMILIES
-        if any(_published(sides, family))
+        if _published(sides, family)
     ]
     return legend([*size_kinds(sides).values(), *published])
 
@@ -173,7 +192,7 @@ _AVERAGE = ""  # the name of no task
 def _subjects(sides: Sequence[Side]) -> list[tuple[str, str, float | None]]:
     """(name, title, chance) of what a chart may be of: the average of the paper's tasks, and each task."""
     tasks = [(name, task.title, float(task.chance)) for name, task in tasks_of(sides).items()]
-    return [(_AVERAGE, "Average of the paper's 14 tasks", None), *tasks]
+    return [(_AVERAGE, "Average of the paper's tasks", None), *tasks]
 
 
 def _score(kind: Kind, side: Side, name: str, shots: int) -> Dot | None:

@@ -49,6 +49,7 @@ def report(results: Sequence[Results]) -> bytes:
             "unlike": _unlike(sides),
             "score_pictures": [(shots_of(shots), pictures.scores(sides, shots)) for shots in shots_in(sides)],
             "score_legend": pictures.scores_legend(sides),
+            "own_legend": pictures.own_legend(sides),
             "shot_charts": pictures.by_shots(sides),
             "size_charts": pictures.by_size(sides) if any(side.results.scores for side in sides) else [],
             "size_legend": pictures.size_legend(sides),
@@ -67,41 +68,33 @@ def report(results: Sequence[Results]) -> bytes:
 
 
 def _strip(sides: Sequence[Side]) -> list[tuple[str, str, str]]:
-    """What is to be known at a glance: (class, number, words)."""
-    cells = []
-    last = sides[-1]
+    """What is to be known at a glance: (class, number, words); of several evaluations, of the largest model."""
+    last, cells = sides[-1], []
+    whose = f", {last.name}" if len(sides) > 1 else ""
     for one in last.results.averages:
         if one.score is not None:
-            cells.append(
-                ("good", f"{decimal(one.score)}%", f"average of the paper's 14 tasks, {shots_of(one.shots)}")
-            )
-    scored = [entry for side in sides for entry in side.results.scores if entry.score is not None]
-    if scored:
-        above = sum(
-            float(entry.score.low or 0) > float(side.results.task(entry.task).chance)
-            for side in sides
-            for entry in side.results.scores
-            if entry.score is not None
-        )
-        cells.append(
-            ("", f"{above} of {len(scored)} scores", "lie above chance with the whole of their intervals")
-        )
-        items = sum(entry.items for entry in scored)
-        cells.append(("", f"{count(items)} items", f"of {count(len(tasks_of(sides)))} tasks were scored"))
+            words = f"average of the paper's tasks, {shots_of(one.shots)}{whose}"
+            cells.append(("good", f"{decimal(one.score)}%", words))
     for source in last.results.perplexity[:1]:
-        words = f"perplexity per token on {source.source}"
-        cells.append(("", estimated(source.per_token), words))
-    skipped = sum(sum(entry.skipped.values()) for side in sides for entry in side.results.scores)
-    cells.append(
-        (
-            "bad" if skipped else "good",
-            f"{count(skipped)} rows",
-            "were left out: see below" if skipped else "were left out",
+        cells.append(("", estimated(source.per_token), f"perplexity per token on {source.source}{whose}"))
+    entries = [(side.results.task(entry.task), entry) for side in sides for entry in side.results.scores]
+    scores = [(float(task.chance), entry.score) for task, entry in entries if entry.score is not None]
+    if scores:
+        above = sum(float(score.low or 0) > chance for chance, score in scores)
+        items = sum(entry.items for _, entry in entries)
+        cells.append(
+            ("", f"{above} of {len(scores)} scores", "lie above chance with the whole of their intervals")
         )
+        cells.append(("", f"{count(items)} samples", f"of {len(tasks_of(sides))} tasks were scored"))
+    skipped = sum(sum(entry.skipped.values()) for _, entry in entries)
+    cells.append(
+        ("bad" if skipped else "good", f"{count(skipped)} left out", "rows that are no items, or do not fit")
     )
     missing = {name for side in sides for name in side.results.missing}
     if missing:
-        cells.append(("bad", f"{len(missing)} sets", "were not there"))
+        cells.append(
+            ("bad", f"{len(missing)} {'set' if len(missing) == 1 else 'sets'} missing", ", ".join(sorted(missing)))
+        )
     return cells
 
 

@@ -286,7 +286,7 @@ def read_results(folder: Path) -> Results:
         )
     try:
         return msgspec.json.decode(data, type=Results)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise IntegrityError(
             f"the results are damaged: {' '.join(str(error).split())}",
             where=str(path),
@@ -299,7 +299,7 @@ def _version(data: bytes) -> int:
     try:
         said = msgspec.json.decode(data, type=dict[str, msgspec.Raw]).get("format", msgspec.Raw())
         name = msgspec.json.decode(said, type=str)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return 0
     found = re.fullmatch(re.escape(_FORMAT) + r"([0-9]{1,6})", name)
     return int(found[1]) if found else 0

@@ -33,7 +33,7 @@ def read_samples(path: Path, task: str, shots: int) -> tuple[tuple[Sample, ...],
     for number, line in enumerate(lines, start=1):
         try:
             sample = msgspec.json.decode(line, type=Sample)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise _damaged(f"a line is no sample: {error}", path, number) from error
         wrong = _fault(sample, task, shots)
         if not wrong and sample.key in seen:
