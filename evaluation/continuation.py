@@ -21,8 +21,8 @@ from evaluation.item import Choice, Item
 from evaluation.tasks.task import Task
 
 NAME: Final = "continuation"
-# Tokens of a beginning, at least, and of what goes on from it. Unpublished: our choice, about HellaSwag's lengths; a
-# model of a narrower window is given half of it, and a quarter.
+# Tokens of a beginning, at least, and of what goes on from it. Unpublished: our choice, about HellaSwag's lengths;
+# a model of a narrower window is given half of it, and a quarter.
 _BEGINNING, _GOES_ON = 48, 24
 _CHOICES: Final = 4
 PER_SOURCE: Final = 100  # unpublished: our choice; a standard error of four points each
