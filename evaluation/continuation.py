@@ -18,9 +18,9 @@ from corpus.order import Permutation, derive_key
 from corpus.shard import Shard
 from corpus.tokenizer import Vocabulary
 from evaluation.item import Choice, Item
+from evaluation.options import CONTINUATION
 from evaluation.tasks.task import Task
 
-NAME: Final = "continuation"
 # Tokens of a beginning, at least, and of what goes on from it. Unpublished: our choice, about HellaSwag's lengths;
 # a model of a narrower window is given half of it, and a quarter.
 _BEGINNING, _GOES_ON = 48, 24
@@ -29,7 +29,7 @@ PER_SOURCE: Final = 100  # unpublished: our choice; a standard error of four poi
 
 
 TASK: Final = Task(
-    name=NAME,
+    name=CONTINUATION,
     title="Continuation, of the corpus' own documents",
     folder="",
     files=(),
@@ -104,10 +104,10 @@ def _cut(key: str, ids: NDArray[np.uint16], vocabulary: Vocabulary, lengths: tup
 def _item(number: int, cuts: Sequence[_Cut], digest: str) -> Item:
     """The true continuation and three others of the source, in an order drawn by digest and key."""
     own = cuts[number]
-    draw = Permutation(len(cuts), derive_key(0, f"{NAME}/{digest}/{own.key}"))
+    draw = Permutation(len(cuts), derive_key(0, f"{CONTINUATION}/{digest}/{own.key}"))
     drawn = draw.forward(np.arange(min(len(cuts), _CHOICES + 1), dtype=np.uint64)).tolist()
     others = [cuts[place].continuation for place in drawn if place != number]
     texts = [each for each in others if each != own.continuation][: _CHOICES - 1]
-    right = derive_key(1, f"{NAME}/{digest}/{own.key}") % (len(texts) + 1)
+    right = derive_key(1, f"{CONTINUATION}/{digest}/{own.key}") % (len(texts) + 1)
     texts.insert(right, own.continuation)
     return Item(own.key, tuple(Choice(own.context, text) for text in texts), (right,), family=own.key)

@@ -14,8 +14,8 @@ import torch
 from corpus.encoders import best_encoder, choose_encoder
 from corpus.errors import RecipeError
 from corpus.mapped_corpus import MappedCorpus
-from evaluation import continuation, perplexity
-from evaluation.options import Questions
+from evaluation import perplexity
+from evaluation.options import CONTINUATION, PERPLEXITY, Questions
 from evaluation.perplexity import Window, WindowSample
 from evaluation.progress import Progress
 from evaluation.prompts import Prompter
@@ -52,7 +52,7 @@ def evaluate(asked: Questions, world: World) -> None:
     saved = _open(asked, corpus, world)
     settings = _settings(asked, saved)
     world.from_first(lambda: undertake(asked.out, _facts(asked, corpus, saved, settings)))
-    if corpus is not None and continuation.NAME in asked.of_corpus:
+    if corpus is not None and CONTINUATION in asked.of_corpus:
         sets = [of_corpus(corpus, saved.vocabulary, settings.window, asked), *sets]
     for line in _warnings(sets, missing):
         world.say(line)
@@ -103,7 +103,7 @@ def _settings(asked: Questions, saved: SavedModel) -> SettingsEntry:
         preamble=asked.shots[0].preamble,
         begins_with=saved.vocabulary.end_of_document if asked.begins else None,
         window=window,
-        stride=(asked.stride or window) if perplexity.NAME in asked.of_corpus else None,
+        stride=(asked.stride or window) if PERPLEXITY in asked.of_corpus else None,
         limit=asked.limit or None,
         seed=asked.shots[0].seed,
     )
@@ -163,7 +163,7 @@ def _held_out(
             for first in range(0, len(windows), several):
                 yield windows[first : first + several]
 
-    log = SampleLog(evaluator.out, perplexity.NAME, WindowSample, evaluator.world.rank)
+    log = SampleLog(evaluator.out, PERPLEXITY, WindowSample, evaluator.world.rank)
     total = sum(-(-sum(map(len, tokens)) // stride) for tokens in shards.values())
     found = evaluator.share(
         log,

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from corpus.errors import RecipeError
-from evaluation import continuation, perplexity
 from evaluation.shots import Preamble, Shots
 from evaluation.tasks import listed
 from evaluation.tasks.task import Task
 
-OF_CORPUS: Final = (perplexity.NAME, continuation.NAME)
+# What is made of the corpus itself.
+PERPLEXITY: Final = "perplexity"
+CONTINUATION: Final = "continuation"
+OF_CORPUS: Final = (PERPLEXITY, CONTINUATION)
 # Tokens of a chunk that are computed. Unpublished: our choice, by workflows/benchmarks/evaluator.py.
 CHUNK_TOKENS: Final = 4096
 DTYPES: Final = ("float32", "bfloat16", "float64")
@@ -99,9 +101,7 @@ def questions(chosen: argparse.Namespace) -> Questions:
     needs += [("--corpus or --data", not names, "anything")]
     for option, lacking, what in needs:
         if lacking:
-            raise RecipeError(
-                f"{what} cannot be scored without {option}", where="--tasks", remedy=f"give {option}"
-            )
+            raise RecipeError(f"there is no {option} to score {what} on", where="--tasks", remedy=f"give {option}")
     for option in ("limit", "window", "stride"):
         if getattr(chosen, option) < 0:
             raise RecipeError(

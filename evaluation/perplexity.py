@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -23,8 +23,6 @@ from evaluation.request import Request
 
 if TYPE_CHECKING:
     from evaluation.scorer import Scorer
-
-NAME: Final = "perplexity"
 
 
 class WindowSample(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -90,7 +90,9 @@ class Scorer:
 def _look_up(
     hidden_RE: Tensor, weight_VE: Tensor, at_row: NDArray[np.int64], target: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    logits_RV = functional.linear(hidden_RE, weight_VE.to(hidden_RE.dtype)).float()
+    logits_RV = functional.linear(hidden_RE, weight_VE.to(hidden_RE.dtype))
+    if logits_RV.dtype != torch.float64:
+        logits_RV = logits_RV.float()
     at = torch.from_numpy(at_row).to(logits_RV.device)
     chosen = logits_RV[at, torch.from_numpy(target).to(logits_RV.device)]
     found = (chosen - logits_RV.logsumexp(-1)[at]).double()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from corpus.errors import RunError
 from evaluation.chunks import chunks, score_chunk
 from evaluation.item import Example, Item
 from evaluation.prompts import Prompt, Prompter
@@ -46,26 +47,32 @@ class Evaluator:
         """The samples of a task in the items' order, and the keys of items that do not fit into the window.
 
         All processes must call it; each scores every so many-th chunk, and the first one gets the samples.
+
+        Raises:
+            RunError: The folder has a sample of an item that was asked otherwise.
         """
-        too_long: list[str] = []
+        log = SampleLog(self.out, f"{task.name}-{shots.count}", Sample, self.world.rank)
+        known, too_long = log.read(), list[str]()
 
         def prompts() -> Iterator[Prompt]:
             for item in items:
-                examples = shots.draw(task.name, item, pool)
-                prompt = self.prompter.prompt(task, item, examples)
+                prompt = self.prompter.prompt(task, item, shots.draw(task.name, item, pool))
                 if prompt is None:
                     too_long.append(item.key)
-                else:
-                    yield prompt
+                    continue
+                if item.key in known and known[item.key].prompt != prompt.digest():
+                    raise RunError(
+                        f"this folder holds samples of other prompts: item {item.key} was asked otherwise",
+                        where=str(log.path),
+                        remedy="name another folder with --out",
+                    )
+                yield prompt
 
         def score(chunk: Sequence[Prompt]) -> list[Sample]:
             return score_chunk(self.scorer, task.name, shots.count, chunk)
 
-        name = f"{task.name}-{shots.count}"
-        log = SampleLog(self.out, name, Sample, self.world.rank)
-        found = self.share(
-            log, chunks(prompts(), self.chunk_tokens), lambda prompt: prompt.item.key, score, len(items)
-        )
+        work = chunks(prompts(), self.chunk_tokens)
+        found = self.share(log, work, lambda prompt: prompt.item.key, score, len(items))
         return [found[item.key] for item in items if item.key in found], too_long
 
     def share(

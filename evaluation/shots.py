@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 
-from corpus.order import Permutation, derive_key
 from evaluation.item import Example, Item
 
 # "drawn": each item has examples of its own, as GPT-3's had (arXiv 2005.14165, section 2.4). "fixed": all items
@@ -37,6 +36,8 @@ class Shots:
         """
         if not self.count or not pool:
             return []
+        from corpus.order import Permutation, derive_key  # which compiles: --help does not wait for it
+
         purpose = f"shots/{task}/{item.key}" if self.preamble == "drawn" else f"shots/{task}"
         order = Permutation(len(pool), derive_key(self.seed, purpose))
         chosen: list[Example] = []

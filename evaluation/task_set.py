@@ -62,7 +62,7 @@ def read_sets(asked: Questions) -> tuple[list[TaskSet], dict[str, str]]:
 def _of_files(task: Task, found: TaskData, asked: Questions) -> TaskSet:
     return TaskSet(
         task=task,
-        items=found.items[: asked.limit or None],
+        items=_first(found.items, asked.limit),
         pool=found.pool,
         shots=asked.shots,
         skipped=Counter({"malformed": len(found.skipped)}),
@@ -70,6 +70,14 @@ def _of_files(task: Task, found: TaskData, asked: Questions) -> TaskSet:
         files=dict(found.digests),
         leave_one_out=found.leave_one_out,
     )
+
+
+def _first(items: Sequence[Item], limit: int) -> Sequence[Item]:
+    """The first items, so many at least that no question is cut."""
+    end = limit or len(items)
+    while 0 < end < len(items) and items[end].question and items[end].question == items[end - 1].question:
+        end += 1
+    return items[:end]
 
 
 def of_corpus(corpus: MappedCorpus, vocabulary: Vocabulary, window: int, asked: Questions) -> TaskSet:

@@ -7,15 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from small_corpus import small_corpus
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def soak(program: str, *words: str) -> str:
     """What it says when nothing is wrong."""
-    sys.path.insert(0, str(ROOT / "tests" / "training"))
-    from small_corpus import small_corpus
-
-    sys.path.remove(str(ROOT / "tests" / "training"))
     line = [sys.executable, str(ROOT / "workflows" / "soak" / program), "--corpus", small_corpus(), *words]
     done = subprocess.run(line, capture_output=True, text=True, timeout=280, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""A small corpus for the tests of training: built by the command line, once, from sentences that can be learnt."""
+"""A small corpus for the tests of training and evaluation: built by the command line, of sentences easy to learn."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from corpus.manifest import read_ref
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 _RECIPE = """
 name = "small"
