@@ -84,7 +84,7 @@ def test_pictures_show_each_checkpoint_task_and_number_of_shots(folders: list[Pa
     for cards in (by_shots, by_size):  # three checkpoints at three numbers of shots, of four tasks and the average
         dots = re.findall(r'class="c([0-2])"><title>', cards)
         assert [dots.count(str(colour)) for colour in range(3)] == [15, 15, 15]
-    assert by_size.count('class="ring l6"><title>') == 2 and "OPT, published: 31.40" in by_size
+    assert by_size.count('class="ring l3"><title>') == 2 and "OPT, published: 31.40" in by_size
     scores = page.split("<h2>Scores</h2>")[1].split("<details")[0]
     assert scores.count('class="threshold"') == 12 and re.findall("<h3>(.*?)</h3>", scores) == [
         "0 shots",
