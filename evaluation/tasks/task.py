@@ -52,11 +52,11 @@ class Task:
         prompt: Whose prompt it is: the figure of GPT-3's appendix G (arXiv 2005.14165), or "unverified: ...".
         unconditional: The context of the unconditional value, or "".
         separator: What stands between examples: white space alone.
-        classes: Names of the choices, where those of every item are the same in the same order; macro-F1 is then
-            told beside the score.
         licence: Of the data.
         origin: Where a person gets it.
         published: What others reached.
+        classes: Names of the choices, where those of every item are the same in the same order; macro-F1 is then
+            told beside the score.
     """
 
     name: str
@@ -75,5 +75,5 @@ class Task:
     origin: str
     unconditional: str = ""
     separator: str = "\n\n"
-    classes: tuple[str, ...] = ()
     published: tuple[Published, ...] = ()
+    classes: tuple[str, ...] = ()

@@ -58,6 +58,12 @@ def test_nothing_but_held_out_text_and_nothing_but_tasks(tmp_path: Path) -> None
     assert "held out" not in text and "* from memory" not in text and "Label" in text
 
 
+def test_a_limit_is_told(tmp_path: Path) -> None:
+    results = evaluate(tmp_path / "a", tasks=(CHOOSE,), shots=(0,))
+    few = msgspec.structs.replace(results, settings=msgspec.structs.replace(results.settings, limit=1000))
+    assert "limit: the first 1,000 items of each task alone" in summary(few) and "limit" not in summary(results)
+
+
 def test_what_a_score_does_not_say_of_itself(tmp_path: Path) -> None:
     one = evaluate(tmp_path / "a", tasks=(CHOOSE,), shots=(1,)).scores[0]
     assert score_notes(one) == []
