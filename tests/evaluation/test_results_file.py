@@ -19,7 +19,6 @@ from evaluation.results import FILE, Results, number, read_results, write_result
 from evaluation.sample_file import prompts_digest, read_samples
 from evaluation.tally import ScoredTask, Tally, results_of
 
-
 GOOD = sample("a", [choice(-1.0), choice(-2.0)])
 
 
