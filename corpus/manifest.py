@@ -158,7 +158,7 @@ def load_manifest(store: str, digest: str) -> Manifest:
         )
     try:
         return msgspec.json.decode(data, type=Manifest)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise IntegrityError(
             f"the manifest is not of schema {SCHEMA}: {error}", where=url, remedy="use the release that sealed it"
         ) from error
@@ -250,7 +250,7 @@ def read_history(store: str) -> list[Entry]:
         url = storage.join(folder, name)
         try:
             entry = msgspec.json.decode(storage.read_bytes(url), type=Entry)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise _broken_history(f"an entry cannot be read: {error}", url) from error
         previous = entries[-1].sha256 if entries else ""
         if name != f"{number:08d}.json" or entry.number != number or entry.previous != previous:

@@ -141,7 +141,7 @@ def read_pins(url: str) -> Pins | None:
         return msgspec.json.decode(storage.read_bytes(url), type=Pins)
     except FileNotFoundError:
         return None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SourceError(
             f"the lock of the inputs cannot be read: {error}",
             where=url,

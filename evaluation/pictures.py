@@ -16,8 +16,9 @@ from evaluation.results import EstimateEntry, PublishedEntry, Results, TaskEntry
 from evaluation.table import shots_of
 
 # The page has eight colours. Two are for what others reached, so six checkpoints, or numbers of shots, are drawn.
-MOST: Final = 6
-_OTHERS = {"OPT": Kind("OPT, published", 6, ring=True), "GPT-3": Kind("GPT-3, published", 7, ring=True)}
+_COLOURS: Final = (0, 1, 2, 4, 5, 6)
+MOST: Final = len(_COLOURS)
+_OTHERS = {"OPT": Kind("OPT, published", 3, ring=True), "GPT-3": Kind("GPT-3, published", 7, ring=True)}
 _SIZES = ((1e6, "1M"), (1e7, "10M"), (1e8, "100M"), (1e9, "1B"), (1e10, "10B"), (1e11, "100B"), (1e12, "1T"))
 
 
@@ -149,7 +150,7 @@ def _curves(kind: Kind, models: Sequence[tuple[float, PublishedEntry]]) -> list[
 
 def size_kinds(sides: Sequence[Side]) -> Mapping[int, Kind]:
     """Numbers of shots by their colours."""
-    return {shots: Kind(shots_of(shots), place) for place, shots in enumerate(shots_in(sides)[:MOST])}
+    return {shots: Kind(shots_of(shots), colour) for colour, shots in zip(_COLOURS, shots_in(sides), strict=False)}
 
 
 def size_legend(sides: Sequence[Side]) -> Markup:
@@ -179,7 +180,7 @@ def perplexities(sides: Sequence[Side]) -> Markup:
 
 
 def _kinds(sides: Sequence[Side]) -> list[tuple[Kind, Side]]:
-    return [(Kind(side.name, place), side) for place, side in enumerate(sides[:MOST])]
+    return [(Kind(side.name, colour), side) for colour, side in zip(_COLOURS, sides, strict=False)]
 
 
 def _published(sides: Sequence[Side], family: str) -> list[PublishedEntry]:

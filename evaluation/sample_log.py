@@ -58,7 +58,7 @@ class SampleLog(Generic[T]):
             for number, line in enumerate(whole.splitlines(), 1):
                 try:
                     sample: Any = msgspec.json.decode(line, type=self._kind)
-                except msgspec.DecodeError as error:
+                except (msgspec.DecodeError, UnicodeDecodeError) as error:
                     raise IntegrityError(
                         f"this is no sample: {error}",
                         where=f"{path}, line {number}",

@@ -111,7 +111,9 @@ def _perplexity(results: Results) -> str:
 
 def notes(results: Results) -> str:
     """What a score does not say of itself, a line each: what was left out, and what was not quite as asked."""
-    lines = [f"{name}: not scored, its set is not there: {what}" for name, what in results.missing.items()]
+    limit = results.settings.limit
+    lines = [] if limit is None else [f"limit: the first {count(limit)} items of each task alone"]
+    lines += [f"{name}: not scored, its set is not there: {what}" for name, what in results.missing.items()]
     for source in results.perplexity:
         lines += [f"{source.source}: {count(found)} {reason}" for reason, found in source.skipped.items()]
     for one in results.scores:

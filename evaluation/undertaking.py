@@ -39,7 +39,7 @@ def undertake(out: str, facts: Mapping[str, Any]) -> None:
         return
     try:
         before = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise IntegrityError(
             f"this cannot be read: {error}",
             where=str(path),

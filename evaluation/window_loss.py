@@ -6,7 +6,6 @@ exponentials are taken in decimal arithmetic, which rounds correctly everywhere;
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Context, Decimal
@@ -19,6 +18,7 @@ from evaluation.intervals import Interval, percentile_interval
 from evaluation.metrics import Estimate
 
 _MICRO = 1_000_000
+_BIT = 0.6931471805599453  # nats: the double nearest to ln 2
 _EXACT = Context(prec=28)
 
 
@@ -94,7 +94,7 @@ def window_loss(name: str, windows: Windows) -> WindowLoss:
         gpt2_tokens=int(windows.gpt2_tokens.sum()),
         per_token=_exponential(tokens),
         per_byte=_exponential(text),
-        bits_per_byte=None if text is None else _each(text, lambda nats: nats / math.log(2)),
+        bits_per_byte=None if text is None else _each(text, lambda nats: nats / _BIT),
         per_gpt2_token=_exponential(_rate(name, nll, windows.gpt2_tokens)),
     )
 

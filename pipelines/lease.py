@@ -78,5 +78,5 @@ def _owner(descriptor: int) -> Owner | None:
     """Who wrote its name into the lock; None while it is still about to."""
     try:
         return msgspec.json.decode(os.pread(descriptor, 1 << 16, 0), type=Owner)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None

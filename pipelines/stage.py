@@ -234,7 +234,7 @@ def find_sealed(stage: Stage) -> Sealed | None:
     """The stage's seal when an earlier build left one whose parts are all there, else None."""
     try:
         sealed = load_sealed(stage.folder)
-    except msgspec.DecodeError:  # a disk has lost a piece of it
+    except (msgspec.DecodeError, UnicodeDecodeError):  # a disk has lost a piece of it
         return None
     if sealed is None:
         return None

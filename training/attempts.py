@@ -46,7 +46,7 @@ def read_attempts(run_dir: str) -> list[Attempt]:
     for path in sorted(Path(run_dir, "attempts").glob("[0-9]*.json")):
         try:
             found.append(msgspec.json.decode(path.read_bytes(), type=Attempt))
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise IntegrityError(
                 f"this is no attempt at a run: {error}",
                 where=str(path),

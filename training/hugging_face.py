@@ -289,7 +289,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise SourceError(
             f"there is no {path.name}", where=str(path.parent), remedy="name a folder in Hugging Face's form"
         ) from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise IntegrityError(
             f"this is no JSON object: {error}", where=str(path), remedy="fetch it again"
         ) from error

@@ -118,7 +118,7 @@ def read_metrics(run_dir: str) -> list[StepRecord]:
     for number, line in enumerate(lines, start=1):
         try:
             record = msgspec.json.decode(line, type=StepRecord)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise IntegrityError(
                 f"this is no record of an update: {error}",
                 where=f"{path}, line {number}",

@@ -43,6 +43,7 @@ TASK: Final = Task(
     judged_by="token",
     counted="item",
     chance=33.33,
+    classes=NAMES,
     prompt="GPT-3, figure G.30",
     licence="not stated (CommitmentBank, by way of SuperGLUE)",
     origin="https://super.gluebenchmark.com/tasks",

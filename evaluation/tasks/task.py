@@ -61,6 +61,8 @@ class Task:
         licence: Of the data.
         origin: Where a person gets it.
         published: What others reached.
+        classes: Names of the choices, where those of every item are the same in the same order; macro-F1 is then
+            told beside the score.
     """
 
     name: str
@@ -84,3 +86,4 @@ class Task:
     preamble: str = ""
     classes: tuple[str, ...] = ()
     published: tuple[Published, ...] = ()
+    classes: tuple[str, ...] = ()

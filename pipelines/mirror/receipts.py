@@ -42,7 +42,7 @@ class Receipts:
         for line in self._path.read_bytes().splitlines() if self._path.exists() else ():
             try:
                 receipt = msgspec.json.decode(line, type=Receipt)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, UnicodeDecodeError):
                 continue  # cut off by a kill: its file is hashed again
             self._found[receipt.path] = receipt
         aside = folder / f"{NAME}.new"

@@ -111,7 +111,7 @@ def load_rates(path: str) -> Rates:
             rates = msgspec.json.decode(file.read(), type=Rates)
     except FileNotFoundError as error:
         raise RecipeError("there is no such file of rates", where=path, remedy=REMEDY) from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"the file of rates cannot be read: {error}", where=path, remedy=REMEDY) from error
     if rates.schema != SCHEMA:
         raise RecipeError(f"the rates are {rates.schema}, not {SCHEMA}", where=path, remedy=REMEDY)

@@ -10,12 +10,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from small_results import CHOOSE, EXAM, LABEL, TASKS, evaluate, task
+from small_results import CHOOSE, EXAM, LABEL, TASKS, choice, evaluate, sample, task
 
 from evaluation.normalisation import NORMALISATIONS
 from evaluation.pictures import sides_of
 from evaluation.report import main, report
 from evaluation.results import CheckpointEntry, Results, read_results
+from evaluation.tally import ScoredTask, Tally, results_of
 
 ROOT = Path(__file__).parents[2]
 EVIL = "<script>alert(1)</script>\u202e"
@@ -84,7 +85,7 @@ def test_pictures_show_each_checkpoint_task_and_number_of_shots(folders: list[Pa
     for cards in (by_shots, by_size):  # three checkpoints at three numbers of shots, of four tasks and the average
         dots = re.findall(r'class="c([0-2])"><title>', cards)
         assert [dots.count(str(colour)) for colour in range(3)] == [15, 15, 15]
-    assert by_size.count('class="ring l6"><title>') == 2 and "OPT, published: 31.40" in by_size
+    assert by_size.count('class="ring l3"><title>') == 2 and "OPT, published: 31.40" in by_size
     scores = page.split("<h2>Scores</h2>")[1].split("<details")[0]
     assert scores.count('class="threshold"') == 12 and re.findall("<h3>(.*?)</h3>", scores) == [
         "0 shots",
@@ -99,6 +100,19 @@ def test_one_checkpoint_at_one_number_of_shots(tmp_path: Path) -> None:
     text = text_of(page)
     assert "By shots" not in text and "By size" not in text  # nothing to be joined, and nothing beside it
     assert "No average of the paper's tasks with 0 shots, without copa" in text
+
+
+def test_what_is_above_chance_is_counted(tmp_path: Path) -> None:
+    """An interval that holds chance is not above it."""
+    tasks = (task("all", chance=50.0), task("none", chance=50.0), task("low", chance=99.0))
+    right, wrong = [choice(-1.0), choice(-2.0)], [choice(-2.0), choice(-1.0)]
+    runs = [
+        ScoredTask(of, 0, [sample(str(n), answers) for n in range(9)], "samples/a.jsonl", "a" * 64, {}, {}, False)
+        for of, answers in zip(tasks, (right, wrong, right), strict=True)
+    ]
+    plain = evaluate(tmp_path / "a", tasks=(), sources=())
+    page = report([results_of(Tally(plain.checkpoint, plain.settings, tasks=runs))])
+    assert "1 of 3 scores" in text_of(page)
 
 
 def test_nothing_but_held_out_text_and_nothing_at_all(tmp_path: Path) -> None:

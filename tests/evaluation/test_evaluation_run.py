@@ -116,7 +116,7 @@ def test_killed_and_gone_on_with_the_results_are_the_same(
     model: str, data: Path, results: bytes, tmp_path: Path
 ) -> None:
     kills = 0
-    for part, lines in (("perplexity", 2), ("copa-0", 4), ("copa-2", 3), ("hellaswag-2", 1)):
+    for part, lines in (("perplexity", 2), ("copa-2", 3)):
         started = subprocess.Popen(program(*words(model, data, tmp_path)), stderr=subprocess.PIPE, text=True)
         path = tmp_path / "samples" / f"{part}.part0.jsonl"
         while started.poll() is None:
@@ -128,7 +128,7 @@ def test_killed_and_gone_on_with_the_results_are_the_same(
         started.communicate()
         if path.exists():  # as a kill within a write leaves it
             path.write_bytes(path.read_bytes()[:-7])
-    assert kills >= 2
+    assert kills == 2
     done = subprocess.run(program(*words(model, data, tmp_path)), capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "results.json").read_bytes() == results

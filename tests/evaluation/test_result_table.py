@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
-from small_results import CHOOSE, EXAM, LABEL, evaluate, published, task
+from small_results import CHOOSE, EXAM, LABEL, evaluate, published
 
 from evaluation.beside import named, nearest, of_family, size_of
 from evaluation.results import PublishedEntry
-from evaluation.table import summary
+from evaluation.table import score_notes, summary
 
 GOLDEN = """\
 small, 11,200,000 parameters, sha256:81db8ebbbbc69c6c
@@ -57,9 +58,25 @@ def test_nothing_but_held_out_text_and_nothing_but_tasks(tmp_path: Path) -> None
     assert "held out" not in text and "* from memory" not in text and "Label" in text
 
 
-def test_a_tie_is_told(tmp_path: Path) -> None:
-    results = evaluate(tmp_path / "a", tasks=(task("choose", judged_by="byte"),), shots=(0,))
-    assert ("ties of a right" in summary(results)) == bool(results.scores[0].ties)
+def test_a_limit_is_told(tmp_path: Path) -> None:
+    results = evaluate(tmp_path / "a", tasks=(CHOOSE,), shots=(0,))
+    few = msgspec.structs.replace(results, settings=msgspec.structs.replace(results.settings, limit=1000))
+    assert "limit: the first 1,000 items of each task alone" in summary(few) and "limit" not in summary(results)
+
+
+def test_what_a_score_does_not_say_of_itself(tmp_path: Path) -> None:
+    one = evaluate(tmp_path / "a", tasks=(CHOOSE,), shots=(1,)).scores[0]
+    assert score_notes(one) == []
+    told = msgspec.structs.replace(
+        one, ties=1234, skipped={"malformed": 2, "too long": 1}, shown_fewest=0, leave_one_out=True
+    )
+    assert score_notes(told) == [
+        "not scored: 2 malformed, 1 too long",
+        "1.0 examples fitted in the mean, 0 at least",
+        "examples are drawn from the other rows that are scored",
+        "1,234 ties of a right and a wrong answer: the first stands",
+    ]
+    assert score_notes(msgspec.structs.replace(one, shots=0, leave_one_out=True)) == []
 
 
 @pytest.mark.parametrize(

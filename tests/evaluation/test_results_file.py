@@ -17,6 +17,9 @@ from small_results import CHOOSE, EXAM, LABEL, READING, TASKS, choice, evaluate,
 from corpus.errors import IntegrityError, SourceError, StoreError, TokentrailError
 from evaluation.results import FILE, Results, number, read_results, write_results
 from evaluation.sample_file import prompts_digest, read_samples
+from evaluation.tally import ScoredTask, Tally, results_of
+
+GOOD = sample("a", [choice(-1.0), choice(-2.0)])
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +76,20 @@ def test_what_stands_in_it(folder: Path) -> None:
     assert float(average.score or 0) == pytest.approx(sum(map(float, values)) / 4, abs=1e-6)
     exam = results.score(EXAM.name, 1)
     assert exam is not None and exam.leave_one_out and results.score(EXAM.name, 5) is None
+
+
+def test_examples_that_fitted_in_and_files_of_several_runs(tmp_path: Path) -> None:
+    """Of three items 5, 2 and 5 examples; the pool is read only where there are shots."""
+    plain = evaluate(tmp_path / "a", tasks=(), sources=())
+    made = [sample(str(place), GOOD.choices, shown=shown) for place, shown in enumerate((5, 2, 5))]
+    runs = [
+        ScoredTask(CHOOSE, shots, made, f"samples/choose-{shots}.jsonl", "a" * 64, files, {}, leave_one_out=False)
+        for shots, files in ((0, {"choose/validation.jsonl": "1" * 64}), (5, {"choose/train.jsonl": "2" * 64}))
+    ]
+    results = results_of(Tally(plain.checkpoint, plain.settings, tasks=runs))
+    assert (results.scores[1].shown_mean, results.scores[1].shown_fewest) == ("4.000000", 2)
+    assert list(results.tasks[0].files) == ["choose/validation.jsonl", "choose/train.jsonl"]
+    assert results.averages[0].missing == () and results.averages[0].score is None
 
 
 def _lines(path: Path) -> list[Any]:
@@ -159,9 +176,6 @@ def test_results_that_cannot_be_written(folder: Path) -> None:
     with pytest.raises(StoreError) as error:
         write_results(folder / "nowhere", read_results(folder))
     assert "cannot write the results" in says(error)
-
-
-GOOD = sample("a", [choice(-1.0), choice(-2.0)])
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -84,6 +85,9 @@ def test_macro_f1_by_hand() -> None:
     ]
     found = score(LABEL, made).macro_f1
     assert found is not None and found.value == pytest.approx(100 * 22 / 45)
+    # Of ten items and one class each draw says the same: what no draw holds takes nothing off.
+    alike = score(LABEL, [msgspec.structs.replace(made[0], key=str(place)) for place in range(10)]).macro_f1
+    assert alike is not None and (alike.value, alike.interval) == (100.0, Interval(100.0, 100.0))
     assert found.interval is not None and found.interval.low <= found.value <= found.interval.high
     assert (
         macro_f1([0, 1], [0, 1]) == 1 and macro_f1([0, 0], [0, 0]) == 1
