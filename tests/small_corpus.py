@@ -1,4 +1,4 @@
-"""A small corpus for the tests of training and evaluation: built by the command line, of sentences easy to learn."""
+"""A small corpus for the tests of training and evaluation, built by the command line: sentences easy to learn."""
 
 from __future__ import annotations
 

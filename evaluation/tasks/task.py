@@ -61,8 +61,6 @@ class Task:
         licence: Of the data.
         origin: Where a person gets it.
         published: What others reached.
-        classes: Names of the choices, where those of every item are the same in the same order; macro-F1 is then
-            told beside the score.
     """
 
     name: str
@@ -86,4 +84,3 @@ class Task:
     preamble: str = ""
     classes: tuple[str, ...] = ()
     published: tuple[Published, ...] = ()
-    classes: tuple[str, ...] = ()

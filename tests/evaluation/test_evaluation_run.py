@@ -1,4 +1,4 @@
-"""The command line of an evaluation, on real files of few rows: from a model to results, killed, shared, refused."""
+"""The command line of an evaluation, on files of few rows: from a model to results, killed, shared, refused."""
 
 from __future__ import annotations
 

@@ -71,8 +71,9 @@ def test_a_line_cut_short_is_no_record_and_spoils_none(tmp_path: Path) -> None:
         assert [each.step for each in read_metrics(str(tmp_path))] == [*[1, 2][:complete], 3]
 
 
-def test_damage_elsewhere_is_told_by_its_line(tmp_path: Path) -> None:
-    (tmp_path / FILE).write_bytes(msgspec.json.encode(RECORD) + b"\n{}\n")
+@pytest.mark.parametrize("damaged", [b"{}", b'{"loss": "\xff"}', b"\x00"])
+def test_damage_elsewhere_is_told_by_its_line(tmp_path: Path, damaged: bytes) -> None:
+    (tmp_path / FILE).write_bytes(msgspec.json.encode(RECORD) + b"\n" + damaged + b"\n")
     with pytest.raises(IntegrityError) as caught:
         read_metrics(str(tmp_path))
     assert caught.value.where.endswith("metrics.jsonl, line 2")
