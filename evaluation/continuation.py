@@ -30,7 +30,7 @@ PER_SOURCE: Final = 100  # unpublished: our choice; a standard error of four poi
 
 TASK: Final = Task(
     name=CONTINUATION,
-    title="Continuation, of the corpus' own documents",
+    title="Continuation",
     folder="",
     files=(),
     pool=(),

@@ -91,16 +91,17 @@ def _verdicts(store: Path) -> dict[tuple[str, int], tuple[int, int, int]]:
     return found
 
 
-def test_the_demo_trains_on_it_and_ends_with_a_page(sample: tuple[Path, str], tmp_path: Path) -> None:
-    """The demo's last three commands, in short: the loss falls, and a page is there."""
+def test_the_demo_trains_on_it_evaluates_and_ends_with_pages(sample: tuple[Path, str], tmp_path: Path) -> None:
+    """The demo's last commands, in short: the loss falls, what came of it is measured, and pages are there."""
     pytest.importorskip("torch", reason="needs workflows/install train")
-    ref, run_dir = sample[0] / "refs/sample/1.0.0", tmp_path / "tiny"
+    ref, run_dir, out = sample[0] / "refs/sample/1.0.0", tmp_path / "tiny", tmp_path / "results"
     config = ROOT / "workflows/runs/tiny.toml"
     quick = ["--set", "steps=30", "--set", "batch=4", "--set", "validation.windows=1"]
     for line in (
         ["training/run.py", "--config", config, "--corpus", ref, "--run-dir", run_dir, "--device", "cpu", *quick],
         ["training/unigram_entropy.py", ref, run_dir],
         ["training/report.py", run_dir],
+        ["evaluation/run.py", "--checkpoint", run_dir, "--corpus", ref, "--out", out, "--device", "cpu"],
     ):
         done = subprocess.run(
             [sys.executable, *map(str, line)], cwd=ROOT, capture_output=True, text=True, timeout=280
@@ -111,8 +112,13 @@ def test_the_demo_trains_on_it_and_ends_with_a_page(sample: tuple[Path, str], tm
                 "unigram entropy  7.1621 nats a token, of 3,902,967 tokens to train on\n"
             )
     page = run_dir / "report.html"
-    assert done.stdout == f"report {page}\n"
+    assert done.stdout.endswith(f"report {out / 'report.html'}\n")
+    results = json.loads((out / "results.json").read_bytes())
+    assert len(results["perplexity"]) == 9 and results["scores"][0]["task"] == "continuation"
+    # Far from what it is trained to, and far better than 50,257 ids that are all as likely.
+    assert all(100 < float(one["per_token"]["value"]) < 25_000 for one in results["perplexity"])
     assert b"30 of 30 updates" in page.read_bytes() and page.stat().st_size < 500_000
     losses = [json.loads(line)["loss"] for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
     assert len(losses) == 30 and sum(losses[-5:]) / 5 < losses[0] - 2
-    assert all(str(name) in (ROOT / "workflows/demo").read_text() for name in ("unigram_entropy.py", "report.py"))
+    demo = (ROOT / "workflows/demo").read_text()
+    assert all(name in demo for name in ("unigram_entropy.py", "training/report.py", "evaluation/run.py"))
