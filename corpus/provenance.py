@@ -202,7 +202,7 @@ def locate(manifest: Manifest, store: str, shard: ShardEntry, token: int) -> Pla
         at = read_row(_placement_url(manifest, store, shard.name), number)
         ledger, row = int(at["ledger"][0]), int(at["row"][0])
         found = Ledger.sealed_in(store, manifest).row(ledger, row, _ADDRESS)
-    except IndexError as error:
+    except (IndexError, KeyError) as error:  # what an older release placed has other columns
         raise _contradiction(shard, token) from error
     if found["drop"][0] != Drop.KEPT:
         raise _contradiction(shard, token)
