@@ -24,12 +24,14 @@ class MappedCorpus:
         ref: The name it was opened by.
         digest: Its identity.
         manifest: What it holds.
+        store: Where it was built.
         folder: Where its shards lie.
     """
 
     ref: str
     digest: str
     manifest: Manifest
+    store: str
     folder: str
 
     @classmethod
@@ -55,7 +57,7 @@ class MappedCorpus:
                 where=ref,
                 remedy="restore the ref: the history names the digest",
             )
-        return cls(ref, digest, manifest, manifest.stage_folder(store, "shards"))
+        return cls(ref, digest, manifest, store, manifest.stage_folder(store, "shards"))
 
     def stem(self, shard: ShardEntry) -> str:
         """A shard's path without its suffix."""

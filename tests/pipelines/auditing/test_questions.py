@@ -51,9 +51,9 @@ def run(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def folder(sample_data: Path, sample: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the demo was run, somebody signed its corpus, and a second version was built."""
+    """Where the demo was run, its training cut short, somebody signed its corpus, and another version was built."""
     folder = tmp_path_factory.mktemp("house")
-    for name in ("pipelines", "workflows"):
+    for name in ("pipelines", "training", "workflows"):
         (folder / name).symlink_to(ROOT / name)
     (folder / "data").mkdir()
     (folder / "data/sample").symlink_to(sample_data)
@@ -64,6 +64,8 @@ def folder(sample_data: Path, sample: tuple[Path, str], tmp_path_factory: pytest
         "python pipelines/audit.py sign build/refs/sample/1.0.0 --key key.pem",
         "python pipelines/build_corpus.py --recipe workflows/recipes/sample.toml --data data/sample --out build "
         "--workers 1 --set text.filters.min_words=40 --set version=1.1.0",
+        "python training/run.py --config workflows/runs/tiny.toml --corpus build/refs/sample/1.0.0 "
+        "--run-dir runs/tiny --device cpu --verify off --set steps=20 --set validation.every=0",
     ):
         done = run(folder, line)
         assert done.returncode == 0, done.stderr
