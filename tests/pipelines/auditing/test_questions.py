@@ -51,7 +51,7 @@ def run(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def folder(sample_data: Path, sample: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the demo was run, its training cut short; somebody signed its corpus, and another version was built."""
+    """Where the demo was run, its training cut short, somebody signed its corpus, and another was built."""
     folder = tmp_path_factory.mktemp("house")
     for name in ("pipelines", "training", "workflows"):
         (folder / name).symlink_to(ROOT / name)
