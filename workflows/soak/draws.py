@@ -3,10 +3,10 @@
 Where a text would stand, stand 16 hex digits: a number, of which everything else is a function. Numbers below
 2**63 are documents of files, the others comments of Reddit, whose chain is known by its first.
 
-Documents come in cells of 10,000 that are alike: so many of each are copies of one text, so many are of a family of
-near-duplicates, as the sample has them (`likeness.py`); of each, ten are copies of one of 16 templates with little
-changed, which are spread over the whole corpus, so that what piles up in one bucket grows with the corpus. A keyed
-permutation puts the documents of a cell anywhere in the corpus, as copies are on the web.
+Documents come in cells of 10,000 that are alike: so many of each are copies of one text, so many are of a family
+of near-duplicates, as the sample has them (`likeness.py`). Of each cell ten are copies of one of 16 templates with
+little changed, and a template is the whole corpus's, so that what piles up in one bucket grows with the corpus. A
+keyed permutation puts the documents of a cell anywhere in the corpus, as copies are on the web.
 """
 
 from __future__ import annotations

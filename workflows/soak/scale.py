@@ -240,9 +240,9 @@ def main() -> int:
     for size in sizes:
         found.append(measured(size, options.workers, options.work))
         print(f"{size:,} documents: {total(found[-1]):,.1f} CPU-s", flush=True)
+        if options.results:
+            write(sizes[: len(found)], found, options.workers)
     print(stage_table(sizes, found))
-    if options.results:
-        write(sizes, found, options.workers)
     faults = faults_of(sizes, found)
     for fault in faults:
         print(fault, file=sys.stderr)

@@ -1,9 +1,9 @@
 """The stages of a build over a corpus that is drawn: all of them are the pipeline's own, but what looks at a text.
 
-Replaced, while a task runs: the map of `documents`, which reads files; the reading and parsing of a dump (`threads`
-and `bodies`); and three kernels, from texts to band keys, to shingle sets and to ids. The rest of every task (what
-it exchanges, sorts, holds, writes and counts) is what it is in any build. What the stand-ins themselves take of the
-processor is written beside the store's stages, so that it can be taken off.
+Replaced, while a task runs: the map of `documents`, which reads files; the reading and parsing of a dump
+(`threads` and `bodies`); and three kernels, from texts to band keys, to shingle sets and to ids. The rest of every
+task (what it exchanges, sorts, holds, writes and counts) is what it is in any build. What the stand-ins themselves
+take of the processor is written beside the store's stages, so that it can be taken off.
 """
 
 from __future__ import annotations
