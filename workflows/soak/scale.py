@@ -27,6 +27,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 sys.path.insert(1, str(Path(__file__).resolve().parents[2]))
 
+import numpy as np
 from draws import CELL, Draws, shared_likeness
 from results import machine, table
 from stand_ins import SPENT, THINNED, Simulation
@@ -41,12 +42,14 @@ from pipelines.build import Build
 from pipelines.driver import Driver
 from pipelines.engines.local import LocalEngine
 from pipelines.progress import Progress
-from pipelines.stage import Sealed, Stage
+from pipelines.spill import SpillWriter, read_spills, spill_url
+from pipelines.stage import Output, Sealed, Stage, task_name
 from pipelines.steps import tokens
 
 RECIPE = Path(__file__).with_suffix(".toml")
 MEASURED = Path(__file__).resolve().parents[1] / "costs" / "scale.json"
 PEAK_BYTES = 1.5e9  # design, section 9
+CELLS = 4096
 GROWTH = 1.3  # CPU per document, of the largest size against the one before
 LIBRARIES = ("numpy", "numba", "pyarrow")
 
@@ -249,6 +252,26 @@ def main() -> int:
     return 1 if faults else 0
 
 
+def cell_seconds() -> float:
+    """CPU seconds of a row in a partition of its own: packed by its map task, opened and unpacked by a reducer."""
+    row = {"key": np.zeros(CELLS, np.uint64), "doc_id": np.zeros((CELLS, 16), np.uint8)}
+    with tempfile.TemporaryDirectory() as store:
+        stage = Stage("cells", store, {}, [], None, 1, _nothing, CELLS)
+        start = time.process_time()
+        file = storage.NewFile(spill_url(stage, task_name("map", 0)))
+        spill = SpillWriter(file)
+        spill.emit(np.arange(CELLS), row)
+        spill.finish()
+        file.publish()
+        read = sum(len(rows["key"]) for partition in range(CELLS) for rows in read_spills(stage, partition))
+        assert read == CELLS
+        return (time.process_time() - start) / CELLS
+
+
+def _nothing(job: None, number: int, output: Output) -> None:
+    """The map of a stage that is never run."""
+
+
 def write(sizes: Sequence[int], found: Sequence[dict[str, Cost]], workers: int) -> None:
     """Keeps what was measured."""
     body = {
@@ -256,6 +279,7 @@ def write(sizes: Sequence[int], found: Sequence[dict[str, Cost]], workers: int) 
         "with": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
         "at": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "workers": workers,
+        "cell": cell_seconds(),
         "sizes": {
             str(size): {name: asdict(cost) for name, cost in costs.items()}
             for size, costs in zip(sizes, found, strict=True)
