@@ -15,6 +15,7 @@ from corpus.drops import Drop
 from corpus.manifest import Manifest, load_manifest, read_ref
 from corpus.provenance import Ledger, read_placement
 from corpus.table import concat
+from pipelines.steps.duplicates import MAX_PARTITIONS, partitions_for
 
 SOAK = Path(__file__).parents[2] / "workflows" / "soak"
 
@@ -150,3 +151,7 @@ def test_a_power_is_told_from_two_sizes() -> None:
     assert exponent([10, 100], [2.0, 20.0]) == "1.00"
     assert exponent([10, 100], [2.0, 200.0]) == "2.00"
     assert exponent([10, 100], [0.001, 2.0]) == ""
+
+
+def test_partitions_by_key_stop_growing() -> None:
+    assert [partitions_for(10**size) for size in (0, 5, 6, 9, 12)] == [1, 1, 4, 4000, MAX_PARTITIONS]

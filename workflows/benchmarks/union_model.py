@@ -194,7 +194,7 @@ def loads(measured: Measured, rates: Rates, union: Sequence[Source]) -> list[Loa
     """The stages of the whole build; all reading is one, and so is all that the driver does."""
     documents, text = sum(one.documents for one in union), sum(one.text for one in union)
     costs = measured.sizes[max(measured.sizes)]
-    held, paid, shape = documents_of(costs), kernels(rates), _shape(documents, text)
+    held, paid, shape = documents_of(costs), kernels(rates), stage_shape(documents, text)
     # Bytes that grow with the text and not with its documents: blocks as lz4 packs them, and ids.
     ids = 2 * TOKENS_A_BYTE * text
     shuffled, written = {"shards": ids}, {"encode": ids, "shards": ids}
@@ -219,7 +219,7 @@ def loads(measured: Measured, rates: Rates, union: Sequence[Source]) -> list[Loa
     return [*found, Load("driver", by_driver * sum(one.tasks for one in found), 1, 0, 0.0, 0.0)]
 
 
-def _shape(documents: float, text: float) -> dict[str, tuple[int, int]]:
+def stage_shape(documents: float, text: float) -> dict[str, tuple[int, int]]:
     """Map tasks and partitions of each stage that has more than one, as pipelines/stages.py counts them."""
     blocks = round(text / BLOCK_TEXT_BYTES)
     groups = -(-blocks // max(1, -(-blocks // MAX_GROUPS)))
