@@ -10,6 +10,7 @@ partitions it knows: whoever wants one reads its entries alone, however many the
 
 from __future__ import annotations
 
+import itertools
 import os
 from array import array
 from collections.abc import Iterable, Iterator
@@ -21,13 +22,15 @@ from numpy.typing import NDArray
 
 from corpus import storage
 from corpus.document import Texts
-from corpus.table import Columns, concat, from_batch, gather, row_count, take, to_batch
+from corpus.table import Columns, concat, cut, from_batch, gather, row_count, take, to_batch
 from pipelines.stage import Stage, task_name
 
 BUDGET_BYTES = 64 << 20  # unpublished: our choice; what a map task holds before it flushes
 BLOCK_BYTES = 15 << 20  # design: blocks of at most 16 MiB; the rest is room for what Arrow adds to the rows
 _GATHER_BYTES = 4 << 20  # unpublished: our choice; smaller tables are put together, larger ones are not copied
-_CODEC = pa.ipc.IpcWriteOptions(compression="lz4")
+_CODEC, _PLAIN = pa.ipc.IpcWriteOptions(compression="lz4"), pa.ipc.IpcWriteOptions()
+# Unpublished: our choice. To have a codec made for every column takes longer than to write so little as it is.
+_COMPRESSED_BYTES = 32 << 10
 _NUMBER = np.dtype("<u8")
 
 
@@ -47,7 +50,8 @@ def pack(tables: Iterable[Columns]) -> Iterator[pa.Buffer]:
         for first, end in _cuts(table):
             sink = pa.BufferOutputStream()
             rows = batch.select(names).slice(first, end - first)
-            with pa.ipc.new_stream(sink, rows.schema, options=_CODEC) as writer:
+            options = _CODEC if rows.nbytes >= _COMPRESSED_BYTES else _PLAIN
+            with pa.ipc.new_stream(sink, rows.schema, options=options) as writer:
                 writer.write_batch(rows)
             yield sink.getvalue()
 
@@ -110,11 +114,12 @@ class SpillWriter:
         whole = concat(columns for _, columns in self._held)
         self._held, self._bytes = [], 0
         order = np.argsort(partition, kind="stable")
-        cuts = np.flatnonzero(np.diff(partition[order])) + 1
-        for rows in np.split(order, cuts):
-            for block in pack([take(whole, rows)]):
+        partition, whole = partition[order], take(whole, order)
+        bounds = [0, *(np.flatnonzero(np.diff(partition)) + 1).tolist(), len(partition)]
+        for first, end in itertools.pairwise(bounds):
+            for block in pack([cut(whole, first, end)]):
                 self._file.write(memoryview(block))
-                self._entries.extend((int(partition[rows[0]]), self._end, block.size))
+                self._entries.extend((int(partition[first]), self._end, block.size))
                 self._end += block.size
 
     def finish(self) -> None:
