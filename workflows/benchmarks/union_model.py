@@ -38,6 +38,7 @@ BAND_RECORDS = 6  # of a document; a short one has fewer
 TOKENS_A_BYTE = 0.237  # of text, as the sample has them
 PACKED_TEXT = 0.65  # bytes of a block's parts to a byte of text: RESULTS.md, "Rates", of the bulk
 SHARD_BYTES = 256e6  # opt.toml
+DRAWN_TEXT = 1700  # bytes of a drawn document, chains included
 PILE = (
     "wikipedia",
     "gutenberg",
@@ -217,6 +218,14 @@ def loads(measured: Measured, rates: Rates, union: Sequence[Source]) -> list[Loa
     handed = sum(cost.tasks[0] + cost.tasks[1] for cost in costs.values())
     by_driver = sum(cost.driver for cost in costs.values()) / handed
     return [*found, Load("driver", by_driver * sum(one.tasks for one in found), 1, 0, 0.0, 0.0)]
+
+
+def carried_on(measured: Measured, documents: float) -> float:
+    """CPU seconds behind the readers of a drawn corpus of so many documents, by the same arithmetic."""
+    shape = stage_shape(documents, documents * DRAWN_TEXT)
+    names = [name for name in measured.sizes[max(measured.sizes)] if name not in (*READING, *PAID_ONCE)]
+    cells = sum(maps * reduces for maps, reduces in shape.values())
+    return documents * sum(per_document(measured, name) for name in names) + cells * measured.cell
 
 
 def stage_shape(documents: float, text: float) -> dict[str, tuple[int, int]]:
