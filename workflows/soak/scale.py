@@ -4,9 +4,9 @@
 
 Every stage is the pipeline's own on the local engine, and so are exchange, spill, ledger, placement and seal; what
 it would read in a text is drawn (`draws.py`, `stand_ins.py`). A size counts files' documents; as many threads of
-Reddit come beside them as the sample has. The long form, --sizes 1000000,100000000, wants 300 GB of disk. Exits 1
+Reddit come beside them as the sample has. The long form, --sizes 1000000,100000000, wants 250 GB of disk. Exits 1
 when a worker passes 1.5 GB, or a document of the last size costs more than 1.3 of one before. With --results it
-writes workflows/costs/scale.json, from which benchmarks/scale.py writes the section "scale" of RESULTS.md.
+writes workflows/costs/scale.json, from which benchmarks/union_costs.py writes the section "scale" of RESULTS.md.
 """
 
 from __future__ import annotations

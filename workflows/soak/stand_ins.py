@@ -4,6 +4,10 @@ Replaced, while a task runs: the map of `documents`, which reads files; the read
 (`threads` and `bodies`); and three kernels, from texts to band keys, to shingle sets and to ids. The rest of every
 task (what it exchanges, sorts, holds, writes and counts) is what it is in any build. What the stand-ins themselves
 take of the processor is written beside the store's stages, so that it can be taken off.
+
+What a drawn build does not show: the reading and writing of texts, which are 16 bytes each here (but shingle sets
+are as large as they would be); a shard's bytes, of which a 64th is written; near-duplicates among chains, of which
+there are none, and the lengths of chains in the ledger, which are those of what stands for them.
 """
 
 from __future__ import annotations
