@@ -72,6 +72,7 @@ def section(measured: Measured, rates: Rates, tables: Sequence[Prices]) -> str:
             "grow between the two largest: 1 is linear.",
             _measured(measured),
             _growth(measured),
+            *filter(None, [measured.beyond]),
             f"A cell, a map task's rows for one partition however few, takes {1e6 * measured.cell:,.0f} us to be "
             "packed, opened and unpacked. With as many as the pipeline would count, 1e8 documents would take "
             f"{1e6 * carried_on(measured, 1e8) / 1e8:,.1f} us each behind the readers, by carrying on: they were "

@@ -76,6 +76,7 @@ class Measured(msgspec.Struct, frozen=True):
         cell: CPU seconds of a map task's rows for one partition, however few: packed, opened, unpacked.
         sizes: Documents of files -> stage -> cost.
         libraries: Their versions; `with` is a word of Python's.
+        beyond: What is known of a larger build that was not run to its end; written by hand.
     """
 
     on: str
@@ -84,6 +85,7 @@ class Measured(msgspec.Struct, frozen=True):
     cell: float
     sizes: dict[int, dict[str, Cost]]
     libraries: str = msgspec.field(name="with")
+    beyond: str = ""
 
 
 @dataclass(frozen=True)
