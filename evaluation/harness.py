@@ -2,9 +2,9 @@
 
     python evaluation/harness.py --checkpoint runs/tiny --tasks arc_easy,lambada_openai --limit 100 --out arc.json
 
-Tasks, and the options that bear lm-eval's names, are its own. What a text begins with, and what is longer than the
-window: evaluation/harness_model.py. Nothing is fetched unless `--fetch` says so. torch and lm-eval are imported once
-the arguments are seen to be right.
+Tasks, and the options that bear lm-eval's names, are its own. What a text begins with, and what becomes of one that
+is longer than the window: evaluation/harness_model.py. Nothing is fetched unless `--fetch` says so. torch and lm-eval
+are imported once the arguments are seen to be right.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ from evaluation.options import CHUNK_TOKENS, DTYPES
 
 def options() -> argparse.ArgumentParser:
     """The options of the command line."""
-    top = argparse.ArgumentParser(prog="harness.py", description="Scores a model by tasks of lm-evaluation-harness.")
+    top = argparse.ArgumentParser(
+        prog="harness.py", description="Scores a model by tasks of lm-evaluation-harness."
+    )
     add = top.add_argument
     add("--checkpoint", required=True, help="the folder of a run, or of a model in Hugging Face's form")
     add("--tasks", required=True, help="names of lm-eval's tasks or groups, for instance arc_easy,lambada_openai")
@@ -46,7 +48,10 @@ def options() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line; gives the exit code: 0 done, 1 a check failed, 2 the user's mistake, 130 interrupted."""
+    """Runs the command line; gives the exit code.
+
+    0 done, 1 a check failed, 2 the user's mistake, 130 interrupted.
+    """
     chosen = options().parse_args(argv)
     try:
         _write(Path(chosen.out), _score(chosen))

@@ -13,7 +13,7 @@ What is asked is what lm-eval's own HFLM asks of the exported model, token for t
   it; how many did is counted and said.
 
 A text never holds a marker: "</s>" written out is four characters here, and one id to HFLM. The embedding's rows
-behind the vocabulary (padding, OPT's 50,265 to 50,271) get no probability here, and the little that they have there.
+behind the vocabulary (padding, OPT's 50,265 to 50,271) get no probability here, and a little there.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -84,12 +84,14 @@ class HarnessModel(LM):
             scored = len(whole) - len(before)
             if not 0 < scored <= self._window:
                 raise SourceError(
-                    f"a continuation of {max(scored, 0):,} tokens is not between 1 and the {self._window:,} positions",
+                    f"a continuation has {max(scored, 0):,} tokens, and should have from 1 to {self._window:,}",
                     where=f"{continuation[:40]!r}, behind {context[-40:]!r}",
                     remedy="leave its task out: lm-eval cannot score it either",
                 )
             asked.append(self._request(ids, scored))
-        return [(math.fsum(each.logprobs), bool(each.greedy.all())) for each in self._score("loglikelihood", asked)]
+        return [
+            (math.fsum(each.logprobs), bool(each.greedy.all())) for each in self._score("loglikelihood", asked)
+        ]
 
     def loglikelihood_rolling(self, requests: list[Instance]) -> list[float]:
         """For each (text,): its log-probability, all tokens of it, each behind as many others as fit."""
@@ -101,7 +103,7 @@ class HarnessModel(LM):
                 asked.append(self._request([*context, *continuation], len(continuation)))
             bounds.append(len(asked))
         found = [math.fsum(each.logprobs) for each in self._score("rolling", asked)]
-        return [math.fsum(found[first:end]) for first, end in zip(bounds, bounds[1:], strict=False)]
+        return [math.fsum(found[first:end]) for first, end in pairwise(bounds)]
 
     def generate_until(self, requests: list[Instance]) -> list[str]:
         """For each (context, options): what goes on from it, up to the first of the strings that are to end it."""
@@ -142,7 +144,7 @@ class HarnessModel(LM):
         room = self._window - chosen["max_gen_toks"]
         if room < 1:
             raise RecipeError(
-                f"{chosen['max_gen_toks']:,} new tokens leave no place for a context in {self._window:,} positions",
+                f"{chosen['max_gen_toks']:,} new tokens leave no place for a context in {self._window:,}",
                 where="max_gen_toks of a task",
                 remedy="leave the task out, or give it a lower max_gen_toks in a file of --include-path",
             )

@@ -42,7 +42,9 @@ def test_each_beginning_is_a_row_once(asked: list[tuple[Text, int]]) -> None:
     assert forest.token.tolist() == [row[-1] for row in rows]
     assert forest.place.tolist() == [len(row) - 1 for row in rows]
     for (text, scored), target in zip(asked, forest.targets, strict=True):
-        assert [rows[row] for row in target.tolist()] == [text[:end] for end in range(len(text) - scored, len(text))]
+        assert [rows[row] for row in target.tolist()] == [
+            text[:end] for end in range(len(text) - scored, len(text))
+        ]
 
 
 @given(texts())
@@ -64,7 +66,9 @@ def test_every_cut_into_blocks_sees_the_same(asked: list[tuple[Text, int]], size
         seen = [*above.tolist(), *range(first, end)]
         for row in range(first, end):
             visible = {one for one in seen if one <= row < forest.end[one]}
-            assert {rows[one] for one in visible} == {rows[row][:length] for length in range(1, len(rows[row]) + 1)}
+            assert {rows[one] for one in visible} == {
+                rows[row][:length] for length in range(1, len(rows[row]) + 1)
+            }
 
 
 @given(texts(), st.integers(1, 9))
@@ -84,7 +88,9 @@ def test_attention_is_that_of_each_text_alone(asked: list[tuple[Text, int]], siz
 
 @given(st.lists(st.integers(0, 2)), st.lists(st.integers(0, 2)))
 def test_a_common_prefix_is_as_long_as_it_is(one: list[int], other: list[int]) -> None:
-    expected = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    expected = next(
+        (n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
     assert common_prefix(np.array(one, np.uint16), np.array(other, np.uint16)) == expected
 
 
@@ -96,4 +102,7 @@ def test_a_block_ends_between_two_texts_where_it_can(size: int) -> None:
     if size == 8:
         assert [(first, end, len(above)) for first, end, above in blocks] == [(0, 6, 0), (6, 12, 0), (12, 18, 0)]
     else:
-        assert all(end - first <= 4 for first, end, _ in blocks) and [len(above) for *_, above in blocks].count(0) == 3
+        assert (
+            all(end - first <= 4 for first, end, _ in blocks)
+            and [len(above) for *_, above in blocks].count(0) == 3
+        )

@@ -32,7 +32,9 @@ def requests() -> list[Request]:
     draw = np.random.default_rng(7)
     ids = [draw.integers(0, SIZE, 161).tolist() for _ in range(6)]
     shared = ids[0][:90]
-    found = [request([*shared, *tail[:length]], length) for tail, length in zip(ids[1:5], (1, 3, 9, 40), strict=True)]
+    found = [
+        request([*shared, *tail[:length]], length) for tail, length in zip(ids[1:5], (1, 3, 9, 40), strict=True)
+    ]
     found += [request([2, *ids[5][:length]], length) for length in (1, 2, 30)]  # all but the first token
     found += [request(ids[1], 1), request(ids[1], 160), request(ids[2], 77)]  # the whole window
     found += [request([*shared, 3], 1), request([*shared, 4], 1)]  # one beginning, two single tokens
@@ -102,7 +104,10 @@ def test_one_alone_is_one_among_many(asked: list[Request], tokens: int) -> None:
     told: list[tuple[int, int]] = []
     for found in (DOUBLE.score(asked), score_all(DOUBLE, asked, tokens, lambda *said: told.append(said))):
         assert all(map(equal, found, alone))
-    assert [done for done, _ in told] == sorted({done for done, _ in told}) and told[-1] == (len(asked), len(asked))
+    assert [done for done, _ in told] == sorted({done for done, _ in told}) and told[-1] == (
+        len(asked),
+        len(asked),
+    )
 
 
 def test_what_begins_alike_is_computed_once_whatever_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
