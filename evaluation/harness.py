@@ -2,9 +2,9 @@
 
     python evaluation/harness.py --checkpoint runs/tiny --tasks arc_easy,lambada_openai --limit 100 --out arc.json
 
-Tasks, and the options that bear lm-eval's names, are its own. What a text begins with, and what becomes of one that
-is longer than the window: evaluation/harness_model.py. Nothing is fetched unless `--fetch` says so. torch and lm-eval
-are imported once the arguments are seen to be right.
+Tasks, and the options that bear lm-eval's names, are its own. What a text begins with, and what becomes of one
+that is longer than the window: evaluation/harness_model.py. Nothing is fetched unless `--fetch` says so. torch and
+lm-eval are imported once the arguments are seen to be right.
 """
 
 from __future__ import annotations

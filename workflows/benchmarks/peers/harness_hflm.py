@@ -1,7 +1,7 @@
 """lm-evaluation-harness's own model of Hugging Face's weights, over the same tokens, as often as it is asked.
 
-For every line on stdin, a file of requests (JSON: pairs of context and continuation, as ids), one line of JSON: CPU
-seconds of the scoring alone, and the log-probability of each request. The first line printed holds the versions.
+For every line on stdin, a file of requests (JSON: pairs of context and continuation, as ids), one line of JSON:
+CPU seconds of the scoring alone, and the log-probability of each request. The first line printed has the versions.
 """
 
 from __future__ import annotations
