@@ -1,12 +1,12 @@
-"""The evaluator beside lm-evaluation-harness's own model, on the same tokens: CPU seconds, and how the answers differ.
+"""The evaluator beside lm-evaluation-harness's own model, on the same tokens: CPU seconds, and the answers.
 
     workflows/benchmarks/peers/install
     python workflows/benchmarks/evaluator.py --data DIR --peers .venv-peers/bin/python
 
 HellaSwag's first items, from DIR as `evaluation/run.py --data` has it, by a model of OPT-125M's shape and random
-weights, fp32, one thread each: without examples, behind eight examples drawn for each item, and behind the same eight
-for all. Both sides score the same ids, made once; ours as `evaluation/run.py` does, chunk by chunk. They take turns,
-and what stands in RESULTS.md are medians. Writes the section "evaluator" there.
+weights, fp32, one thread each: without examples, behind eight examples drawn for each item, and behind the same
+eight for all. Both sides score the same ids, made once; ours as `evaluation/run.py` does, chunk by chunk. They take
+turns, and what stands in RESULTS.md are medians. Writes the section "evaluator" there.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def main() -> None:
 
 
 def build_model(folder: str) -> Opt:
-    """OPT-125M's shape with as many rows of the embedding as ids, so that nothing is to be left out of either side."""
+    """OPT-125M's shape, with as many rows of the embedding as ids: there is nothing to be left out on either side."""
     shape = msgspec.structs.replace(load_run(str(HERE.parent / "runs/opt-125m.toml")).model, vocabulary=GPT2_SIZE)
     model = Opt(shape)
     initialise(model, shape, seed=1)
@@ -239,9 +239,10 @@ Ours alone, CPU seconds by rows of a block and tokens of a chunk; in use are {BL
 """
     return f"""## Evaluator
 
-`python workflows/benchmarks/evaluator.py --data DIR{" --sizes" if sizes else ""}`: HellaSwag's first items, by a model
-of OPT-125M's shape and random weights, fp32, one thread each; CPU seconds, medians of {TURNS} turns, on {machine()};
-torch {torch.__version__}. The peer is lm-eval's HFLM in batches of {BATCH}, given the same ids: {peers}.
+`python workflows/benchmarks/evaluator.py --data DIR{" --sizes" if sizes else ""}`: HellaSwag's first items, by a
+model of OPT-125M's shape and random weights, fp32, one thread each; CPU seconds, medians of {TURNS} turns,
+on {machine()}; torch {torch.__version__}.
+The peer is lm-eval's HFLM in batches of {BATCH}, given the same ids: {peers}.
 "apart" is the greatest difference between the two sides' log-probabilities of a request.
 
 {table(heads, body)}
