@@ -5,8 +5,8 @@
 
 HellaSwag's first items, from DIR as `evaluation/run.py --data` has it, by a model of OPT-125M's shape and random
 weights, fp32, one thread each: without examples, behind eight examples drawn for each item, and behind the same
-eight for all. Both sides score the same ids, made once; ours as `evaluation/run.py` does, chunk by chunk. They take
-turns, and what stands in RESULTS.md are medians. Writes the section "evaluator" there.
+eight for all. Both sides score the same ids, made once, ours as `evaluation/run.py` does, chunk by chunk; they
+take turns, and what stands in RESULTS.md are medians. Writes the section "evaluator" there.
 """
 
 from __future__ import annotations
@@ -48,7 +48,6 @@ HERE = Path(__file__).resolve().parent
 BATCH = 16  # requests of a batch of the peer's
 SHOTS = 8
 SPREAD = 4.0  # of the weights, above OPT's initial ones: at those every id is as likely as any other
-TURNS = 3
 PROFILED = 60  # items
 BLOCKS, CHUNKS = (32, 64, 128, 256, 512), (1024, 2048, 4096, 8192, 16384)
 
@@ -79,6 +78,7 @@ def main() -> None:
     parser.add_argument("--peers", default=".venv-peers/bin/python", help="the Python of the peers")
     parser.add_argument("--items", type=int, default=200, help="without examples (default: 200)")
     parser.add_argument("--shown-items", type=int, default=32, help="behind examples (default: 32)")
+    parser.add_argument("--turns", type=int, default=3, help="of each side (default: 3)")
     parser.add_argument("--sizes", action="store_true", help="also measure other sizes of chunks and blocks")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
@@ -89,16 +89,16 @@ def main() -> None:
         scorer = Scorer(model, GPT2_SIZE)
         run(scorer, cases[0].prompts[:4])  # what is made once is made
         with peer(chosen.peers, str(Path(work, "model"))) as (versions, ask):
-            rows = [_row(case, scorer, ask, Path(work)) for case in cases]
+            rows = [_row(case, scorer, ask, Path(work, "requests.json"), chosen.turns) for case in cases]
         profiled = profile(scorer, cases[0].prompts[:PROFILED])
         sizes = try_sizes(scorer, cases) if chosen.sizes else ""
-    text = section(cases, rows, versions, profiled, sizes)
+    text = section(cases, rows, chosen.turns, versions, profiled, sizes)
     print(text)
     write_section("evaluator", text)
 
 
 def build_model(folder: str) -> Opt:
-    """OPT-125M's shape, with as many rows of the embedding as ids: there is nothing to be left out on either side."""
+    """OPT-125M's shape, as many rows of the embedding as ids: nothing is to be left out on either side."""
     shape = msgspec.structs.replace(load_run(str(HERE.parent / "runs/opt-125m.toml")).model, vocabulary=GPT2_SIZE)
     model = Opt(shape)
     initialise(model, shape, seed=1)
@@ -153,15 +153,16 @@ def peer(python: str, folder: str) -> Iterator[tuple[dict[str, str], Callable[[P
         asked.close()
 
 
-def _row(case: Case, scorer: Scorer, ask: Callable[[Path], dict[str, Any]], work: Path) -> dict[str, Any]:
+def _row(
+    case: Case, scorer: Scorer, ask: Callable[[Path], dict[str, Any]], path: Path, turns: int
+) -> dict[str, Any]:
     """Both sides, in turns; the order changes each time."""
-    path = work / "requests.json"
     pairs = [(each.ids[: -each.scored].tolist(), each.ids[-each.scored :].tolist()) for each in case.requests()]
     path.write_text(json.dumps(pairs))
     own: list[float] = []
     their: list[float] = []
     far = 0.0
-    for turn in range(TURNS):
+    for turn in range(turns):
         answer = ask(path) if turn % 2 else None
         spent, found = run(scorer, case.prompts)
         answer = answer or ask(path)
@@ -211,6 +212,7 @@ def try_sizes(scorer: Scorer, cases: Sequence[Case]) -> str:
 def section(
     cases: Sequence[Case],
     rows: Sequence[dict[str, Any]],
+    turns: int,
     versions: dict[str, str],
     profiled: Sequence[Sequence[object]],
     sizes: str,
@@ -231,6 +233,7 @@ def section(
         ]
         for case, row in zip(cases, rows, strict=True)
     ]
+    shown, told = len(cases[1].prompts), f"{turns} {'turn' if turns == 1 else 'turns'}"
     peers = ", ".join(f"{name} {version}" for name, version in versions.items() if name != "python")
     tried = f"""
 Ours alone, CPU seconds by rows of a block and tokens of a chunk; in use are {BLOCK_ROWS} and {CHUNK_TOKENS:,}:
@@ -239,8 +242,8 @@ Ours alone, CPU seconds by rows of a block and tokens of a chunk; in use are {BL
 """
     return f"""## Evaluator
 
-`python workflows/benchmarks/evaluator.py --data DIR{" --sizes" if sizes else ""}`: HellaSwag's first items, by a
-model of OPT-125M's shape and random weights, fp32, one thread each; CPU seconds, medians of {TURNS} turns,
+`python workflows/benchmarks/evaluator.py --data DIR --shown-items {shown} --turns {turns}`: HellaSwag's first items,
+by a model of OPT-125M's shape and random weights, fp32, one thread each; CPU seconds, medians of {told},
 on {machine()}; torch {torch.__version__}.
 The peer is lm-eval's HFLM in batches of {BATCH}, given the same ids: {peers}.
 "apart" is the greatest difference between the two sides' log-probabilities of a request.
