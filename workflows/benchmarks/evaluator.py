@@ -233,7 +233,8 @@ def section(
         ]
         for case, row in zip(cases, rows, strict=True)
     ]
-    shown, told = len(cases[1].prompts), f"{turns} {'turn' if turns == 1 else 'turns'}"
+    command = f"evaluator.py --data DIR --shown-items {len(cases[1].prompts)} --turns {turns}"
+    told = f"{turns} {'turn' if turns == 1 else 'turns'}"
     peers = ", ".join(f"{name} {version}" for name, version in versions.items() if name != "python")
     tried = f"""
 Ours alone, CPU seconds by rows of a block and tokens of a chunk; in use are {BLOCK_ROWS} and {CHUNK_TOKENS:,}:
@@ -242,7 +243,7 @@ Ours alone, CPU seconds by rows of a block and tokens of a chunk; in use are {BL
 """
     return f"""## Evaluator
 
-`python workflows/benchmarks/evaluator.py --data DIR --shown-items {shown} --turns {turns}`: HellaSwag's first items,
+`python workflows/benchmarks/{command}`: HellaSwag's first items,
 by a model of OPT-125M's shape and random weights, fp32, one thread each; CPU seconds, medians of {told},
 on {machine()}; torch {torch.__version__}.
 The peer is lm-eval's HFLM in batches of {BATCH}, given the same ids: {peers}.
