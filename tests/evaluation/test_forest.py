@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation.forest import Around, Forest
@@ -71,6 +71,7 @@ def test_every_cut_into_blocks_sees_the_same(asked: list[tuple[Text, int]], size
             }
 
 
+@settings(max_examples=30)
 @given(texts(), st.integers(1, 9))
 def test_attention_is_that_of_each_text_alone(asked: list[tuple[Text, int]], size: int) -> None:
     forest, rows = forest_of(asked), prefixes(asked)
