@@ -247,6 +247,7 @@ Ours alone, CPU seconds by rows of a block and tokens of a chunk; in use are {BL
 by a model of OPT-125M's shape and random weights, fp32, one thread each; CPU seconds, medians of {told},
 on {machine()}; torch {torch.__version__}.
 The peer is lm-eval's HFLM in batches of {BATCH}, given the same ids: {peers}.
+Ours computes chunks of {CHUNK_TOKENS:,} tokens in blocks of {BLOCK_ROWS} rows (`--sizes` measures others).
 "apart" is the greatest difference between the two sides' log-probabilities of a request.
 
 {table(heads, body)}
