@@ -7,7 +7,7 @@ kill changes what is computed together: the results are the same to the last bit
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -42,6 +42,36 @@ def _computed(requests: Sequence[Request], before: Ids) -> int:
         total += len(request.ids) - common_prefix(before, request.ids)
         before = request.ids
     return total
+
+
+def score_all(
+    scorer: Scorer, requests: Sequence[Request], tokens: int, progress: Callable[[int, int], None]
+) -> list[Scores]:
+    """The scores of any number of requests, in their order; those that begin alike are computed together.
+
+    Args:
+        scorer: The model.
+        requests: In any order.
+        tokens: Computed in one pass; a request that has more is computed all the same.
+        progress: Is told after each pass: done, of how many.
+    """
+    # Big-endian bytes sort as ids do.
+    order = sorted(range(len(requests)), key=lambda number: requests[number].ids.astype(">u2").tobytes())
+    found: dict[int, Scores] = {}
+    first = 0
+    while first < len(order):
+        end, taken, before = first, 0, np.empty(0, np.uint16)
+        while end < len(order):
+            request = requests[order[end]]
+            taken += _computed([request], before)
+            if end > first and taken > tokens:
+                break
+            end, before = end + 1, request.ids
+        here = order[first:end]
+        found |= zip(here, scorer.score([requests[number] for number in here]), strict=True)
+        progress(end, len(order))
+        first = end
+    return [found[number] for number in range(len(requests))]
 
 
 def score_chunk(scorer: Scorer, task: str, shots: int, chunk: Sequence[Prompt]) -> list[Sample]:

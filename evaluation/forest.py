@@ -72,7 +72,7 @@ class Forest:
         end[path] = rows
         return cls(np.concatenate(token), np.concatenate(place), end[:rows], tuple(targets), tuple(paths))
 
-    def blocks(self, rows: int = BLOCK_ROWS) -> list[tuple[int, int, NDArray[np.int64]]]:
+    def blocks(self, rows: int) -> list[tuple[int, int, NDArray[np.int64]]]:
         """Cuts the rows into blocks: first row, end, and the ancestors of the first.
 
         A block ends where the next has the fewest ancestors: between two texts, where there is such a place.
@@ -99,7 +99,7 @@ class Around:
         rows: Of a block.
     """
 
-    def __init__(self, forest: Forest, like: Tensor, rows: int = BLOCK_ROWS) -> None:
+    def __init__(self, forest: Forest, like: Tensor, rows: int) -> None:
         self._place_T = torch.from_numpy(forest.place).to(like.device)
         self._blocks = [
             (first, end, *_mask(forest, first, end, above, like)) for first, end, above in forest.blocks(rows)

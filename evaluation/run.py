@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         asked = questions(chosen)
         with world.joined():
-            from evaluation.evaluate import evaluate
+            from evaluation.evaluating import evaluate
 
             evaluate(asked, world)
     except TokentrailError as error:

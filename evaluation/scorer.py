@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from evaluation.forest import Around, Forest
+from evaluation.forest import BLOCK_ROWS, Around, Forest
 from evaluation.request import Request
 from training.model import Opt
 
@@ -44,10 +44,12 @@ class Scorer:
     Attributes:
         model: On any device.
         size: Ids of the vocabulary: the embedding has more rows, which stand for nothing and get no probability.
+        block_rows: Of a block (evaluation/forest.py).
     """
 
     model: Opt
     size: int
+    block_rows: int = BLOCK_ROWS
 
     def score(self, requests: Sequence[Request]) -> list[Scores]:
         """One for each request, in their order; to be called with as many as fit into memory.
@@ -75,7 +77,7 @@ class Scorer:
         weight_VE = decoder.embed_tokens.weight[: self.size]
         like = weight_VE.new_empty((), dtype=decoder.compute)
         token_BT = torch.from_numpy(forest.token.astype(np.int64))[None].to(weight_VE.device)
-        hidden_NE = decoder(token_BT, None, Around(forest, like))[0]
+        hidden_NE = decoder(token_BT, None, Around(forest, like, self.block_rows))[0]
         order = np.argsort(at_row, kind="stable")
         logprob, greedy = np.empty(len(target)), np.empty(len(target), np.bool_)
         for first in range(0, len(row), _LOGIT_ROWS):

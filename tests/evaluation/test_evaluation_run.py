@@ -10,9 +10,11 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 from small_corpus import ROOT, copy_of_corpus, shard_files, small_corpus
-from small_model import SHAPE, written_model
+from small_models import SHAPE
+from small_models import write as write_model
 from small_sets import HELLASWAG, write
 
 from evaluation.results import read_results
@@ -51,7 +53,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return written_model(tmp_path_factory.mktemp("model") / "two-layers")
+    return write_model(str(tmp_path_factory.mktemp("model") / "two-layers"))
 
 
 def words(model: str, data: Path, out: Path, *more: str) -> list[str]:
@@ -170,7 +172,7 @@ def test_a_folder_is_of_one_model(
     line = ["--tasks", "copa", "--limit", "3"]
     assert main(words(model, data, tmp_path / "out", *line)) == 0
     before = (tmp_path / "out" / "results.json").read_bytes()
-    other = written_model(tmp_path / "other", seed=2)
+    other = write_model(str(tmp_path / "other"), msgspec.structs.replace(SHAPE, layers=1))
     for changed in (
         words(other, data, tmp_path / "out", *line),
         words(model, data, tmp_path / "out", *line, "--seed", "5"),

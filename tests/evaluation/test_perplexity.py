@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as some
 from small_corpus import small_corpus
-from small_model import SHAPE, small_model
+from small_models import SHAPE, model_of
 
 from corpus.mapped_corpus import MappedCorpus
 from corpus.tokenizer import load_vocabulary
@@ -40,11 +40,12 @@ def test_every_token_is_predicted_once_behind_as_many_as_there_is_room_for(
 
 @pytest.mark.parametrize("stride", [64, 16])
 def test_it_is_the_models_own_cross_entropy(stride: int) -> None:
-    corpus, vocabulary, model = MappedCorpus.open(small_corpus()), load_vocabulary("gpt2"), small_model()
-    scorer = Scorer(model.double(), vocabulary.size)
-    for weight in model.parameters():
-        assert weight.dtype == torch.float64
-    model.model.decoder.compute = torch.float64
+    corpus, vocabulary, model = (
+        MappedCorpus.open(small_corpus()),
+        load_vocabulary("gpt2"),
+        model_of(SHAPE, dtype=torch.float64),
+    )
+    scorer = Scorer(model, vocabulary.size)
     shards = held_out(corpus)
     assert [*shards] == ["alpha", "beta", "gamma"]
     text = np.concatenate([[END], *shards["alpha"]]).astype(np.int64)[:300]
@@ -62,4 +63,3 @@ def test_it_is_the_models_own_cross_entropy(stride: int) -> None:
             logits = model(ids[None, :-1])[0, :, : vocabulary.size]
         loss = torch.nn.functional.cross_entropy(logits, ids[1:], reduction="none")[-(last - first) :]
         assert abs(one.nll - float(loss.sum())) < 1e-9 * one.nll
-    assert SHAPE.positions >= 64

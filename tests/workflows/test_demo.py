@@ -97,11 +97,12 @@ def test_the_demo_trains_on_it_evaluates_and_ends_with_pages(sample: tuple[Path,
     ref, run_dir, out = sample[0] / "refs/sample/1.0.0", tmp_path / "tiny", tmp_path / "results"
     config = ROOT / "workflows/runs/tiny.toml"
     quick = ["--set", "steps=30", "--set", "batch=4", "--set", "validation.windows=1"]
+    few = ["--limit", "6"]
     for line in (
         ["training/run.py", "--config", config, "--corpus", ref, "--run-dir", run_dir, "--device", "cpu", *quick],
         ["training/unigram_entropy.py", ref, run_dir],
         ["training/report.py", run_dir],
-        ["evaluation/run.py", "--checkpoint", run_dir, "--corpus", ref, "--out", out, "--device", "cpu"],
+        ["evaluation/run.py", "--checkpoint", run_dir, "--corpus", ref, "--out", out, "--device", "cpu", *few],
     ):
         done = subprocess.run(
             [sys.executable, *map(str, line)], cwd=ROOT, capture_output=True, text=True, timeout=280

@@ -20,15 +20,19 @@ ROOT = LOCKS.parents[1]
 INSTALLERS = ("pip", "setuptools")  # what workflows/install works with
 HELD = ("torch==2.13.0",)  # held until the trainer's parity tests say otherwise; newer ones pull gigabytes
 PEERS = (
+    *HELD,
+    "accelerate>=1.10",  # this and transformers: for lm-eval's model of Hugging Face's weights
     "datasketch>=2.0",
     "datatrove[processing]>=0.10",
     "faust-cchardet>=2.1",  # this and the two at python-magic and warcio: for its reader of WARC
+    "lm-eval>=0.4.13",
     "orjson>=3.10",
     "pyarrow>=18",
     "python-magic>=0.4",
     "spacy>=3.8",  # datatrove cuts English into words with it, and does not ask for it
     "tiktoken>=0.9",
     "tokenizers>=0.21",
+    "transformers>=5",
     "warcio>=1.7",
     "zstandard>=0.23",
 )

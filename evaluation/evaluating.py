@@ -164,7 +164,8 @@ def _held_out(
                 yield windows[first : first + several]
 
     log = SampleLog(evaluator.out, PERPLEXITY, WindowSample, evaluator.world.rank)
-    total = sum(-(-sum(map(len, tokens)) // stride) for tokens in shards.values())
+    counts = [-(-sum(map(len, tokens)) // stride) for tokens in shards.values()]
+    total = sum(min(count, asked.limit or count) for count in counts)
     found = evaluator.share(
         log,
         work(),
