@@ -2,7 +2,7 @@
 
 From three measurements: the rates of the readers and of what is paid by the byte (workflows/costs/rates.json),
 what a document costs in every stage but for its text (workflows/costs/scale.json, by soak/scale.py), and
-milliseconds a web page (RESULTS.md). The union was never built: every figure is carried on, eight hundred times over.
+milliseconds a web page (RESULTS.md). The union was never built: figures are carried on, eight hundred times over.
 """
 
 from __future__ import annotations
