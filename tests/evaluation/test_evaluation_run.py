@@ -71,7 +71,7 @@ def program(*line: str, processes: int = 1) -> list[str]:
 
 
 def alike(one: object, other: object, name: str = "") -> bool:
-    """Whether results are the same, but for the last bits of a sum that threads add up as they come."""
+    """Whether results are the same, numbers to five digits: once, on a busy machine, a later one differed."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(alike(one[key], other[key], key) for key in one)
     if isinstance(one, list) and isinstance(other, list):
