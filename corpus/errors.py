@@ -85,7 +85,7 @@ class BudgetError(TokentrailError):
 
 
 class RunError(TokentrailError):
-    """A training run cannot go on: its numbers are no longer finite, say."""
+    """A run cannot go on: its numbers are no longer finite, say, or another of its processes is gone."""
 
 
 class IntegrityError(TokentrailError):

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 if __package__ in (None, ""):  # started as a script: the packages lie one folder up
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from corpus.errors import RecipeError, RunError, TokentrailError
+from corpus.errors import RecipeError, TokentrailError
 from corpus.mapped_corpus import MappedCorpus
 from training.config import RunConfig, load_run
 from training.hardware import TABLES, load_hardware
@@ -94,20 +94,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             print("interrupted", file=sys.stderr)
         return 130
     except RuntimeError as failure:
-        if chosen.debug or not world.lost(failure):
+        lost = world.lost(failure)
+        if chosen.debug or lost is None:
             raise
         if world.speaks():
-            print(_lost(world), file=sys.stderr)
-        return 1
+            print(lost, file=sys.stderr)
+        return lost.exit_code
     return 0
-
-
-def _lost(world: World) -> RunError:
-    return RunError(
-        "another process of the run has ended without a word",
-        where=f"rank {world.rank} of {world.size}, which waited for it",
-        remedy="see what its host says of it (out of memory, a lost GPU); then start the run again",
-    )
 
 
 def _interrupt(number: int, frame: object) -> None:

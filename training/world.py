@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final, TypeVar, cast
 
+from corpus.errors import RunError
+
 T = TypeVar("T")
 
 # Unpublished: our choice. One process reads a corpus to its last byte while the others wait.
@@ -52,6 +54,8 @@ class World:
         if self.size == 1:
             yield
             return
+        # Its library would print a page of its own frames when the store's process ends first, which is no news.
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
         import torch
         import torch.distributed as dist
 
@@ -132,10 +136,16 @@ class World:
         except RuntimeError:  # who keeps the store has ended before, and has said why
             return False
 
-    def lost(self, error: RuntimeError) -> bool:
-        """Whether an error is that another process cannot be reached any more."""
+    def lost(self, error: RuntimeError) -> RunError | None:
+        """What is to be said of an error if it is that another process cannot be reached any more."""
         if self._store is None:
-            return False
+            return None
         import torch.distributed as dist
 
-        return isinstance(error, dist.DistError) or "gloo/transport" in str(error)
+        if not (isinstance(error, dist.DistError) or "gloo/transport" in str(error)):
+            return None
+        return RunError(
+            "another process of the run has ended without a word",
+            where=f"rank {self.rank} of {self.size}, which waited for it",
+            remedy="see what its host says of it (out of memory, a lost GPU); then start the run again",
+        )
