@@ -20,9 +20,9 @@ from pipelines.steps.duplicates import MAX_PARTITIONS, partitions_for
 SOAK = Path(__file__).parents[2] / "workflows" / "soak"
 
 sys.path.insert(0, str(SOAK))
-from draws import Draws, Facts, digests, shared_likeness, written  # noqa: E402
 from scale import drawn_corpus, exponent  # noqa: E402
 from stand_ins import THINNED, Hand, draw_lines, draw_posts, draw_shingles  # noqa: E402
+from textless import Draws, Facts, digests, shared_likeness, written  # noqa: E402
 
 sys.path.remove(str(SOAK))
 

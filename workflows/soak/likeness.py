@@ -2,8 +2,8 @@
 
     python workflows/soak/likeness.py build/refs/sample/1.0.0 --data data/sample
 
-Writes likeness.json beside this file, of which `draws.py` draws. The corpus must have an input of Reddit's dumps
-and others whose records are documents by themselves.
+Writes likeness.json beside this file, of which `textless.py` draws. The corpus must have an input of Reddit's
+dumps and others whose records are documents by themselves.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
     python workflows/soak/scale.py [--sizes 100000,1000000,10000000] [--workers 2] [--work DIR] [--results]
 
 Every stage is the pipeline's own on the local engine, and so are exchange, spill, ledger, placement and seal; what
-it would read in a text is drawn (`draws.py`, `stand_ins.py`). A size counts files' documents; as many threads of
-Reddit come beside them as the sample has. The long form, --sizes 1000000,100000000, wants 250 GB of disk. Exits 1
-when a worker passes 1.5 GB, or a document of the last size costs more than 1.3 of one before. With --results it
+it would read in a text is drawn (`textless.py`, `stand_ins.py`). A size counts files' documents; as many threads
+of Reddit come beside them as the sample has. The long form, --sizes 1000000,100000000, wants 250 GB of disk. Exits
+1 when a worker passes 1.5 GB, or a document of the last size costs more than 1.3 of one before. With --results it
 writes workflows/costs/scale.json, from which benchmarks/union_costs.py writes the section "scale" of RESULTS.md.
 """
 
@@ -28,9 +28,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 sys.path.insert(1, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
-from draws import CELL, Draws, shared_likeness
 from results import machine, table
 from stand_ins import SPENT, THINNED, Simulation
+from textless import CELL, Draws, shared_likeness
 from watch import watch
 
 from corpus import storage

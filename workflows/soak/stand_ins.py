@@ -20,8 +20,8 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from draws import COMMENT, Draws, batches, digests, drawn, read, runs, shared_likeness, written
 from numpy.typing import NDArray
+from textless import COMMENT, Draws, batches, digests, drawn, read, runs, shared_likeness, written
 
 from corpus import minhash, storage
 from corpus.document import Texts
