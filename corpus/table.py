@@ -100,10 +100,10 @@ def gather(tables: Iterable[Columns], budget: int) -> Iterator[Columns]:
         held.append(table)
         size += sum(column.nbytes for column in table.values())
         if size > budget:
-            yield concat(held)
+            yield concat(held) if len(held) > 1 else table
             held, size = [], 0
     if held:
-        yield concat(held)
+        yield concat(held) if len(held) > 1 else held[0]
 
 
 def fixed_key(ids: NDArray[np.uint8]) -> list[NDArray[np.uint64]]:

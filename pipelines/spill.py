@@ -2,14 +2,17 @@
 
 A block is the rows of one partition as an Arrow stream of at most 16 MiB; a single row larger than that is a block
 of its own. Which blocks a partition comes in, and in what order, is nobody's promise. A spill file is blocks, then
-an index of them, then the number of its entries: it says by itself where each partition's rows lie.
+where each lies, partition by partition, then at which of these entries each partition begins, and last how many
+partitions it knows: whoever wants one reads its entries alone, however many there are.
 
-    block ...  | (partition uint32, start uint64, bytes uint64) ... | entries uint64        little-endian
+    block ...  | (start, bytes) ... | first entry of each partition, and their number | partitions     uint64 each
 """
 
 from __future__ import annotations
 
+import itertools
 import os
+from array import array
 from collections.abc import Iterable, Iterator
 from typing import IO, Protocol
 
@@ -19,15 +22,16 @@ from numpy.typing import NDArray
 
 from corpus import storage
 from corpus.document import Texts
-from corpus.table import Columns, from_batch, gather, row_count, to_batch
+from corpus.table import Columns, concat, cut, from_batch, gather, row_count, take, to_batch
 from pipelines.stage import Stage, task_name
 
 BUDGET_BYTES = 64 << 20  # unpublished: our choice; what a map task holds before it flushes
 BLOCK_BYTES = 15 << 20  # design: blocks of at most 16 MiB; the rest is room for what Arrow adds to the rows
 _GATHER_BYTES = 4 << 20  # unpublished: our choice; smaller tables are put together, larger ones are not copied
-_CODEC = pa.ipc.IpcWriteOptions(compression="lz4")
-_ENTRY = np.dtype([("partition", "<u4"), ("start", "<u8"), ("bytes", "<u8")])
-_COUNT = np.dtype("<u8")
+_CODEC, _PLAIN = pa.ipc.IpcWriteOptions(compression="lz4"), pa.ipc.IpcWriteOptions()
+# Unpublished: our choice. To have a codec made for every column takes longer than to write so little as it is.
+_COMPRESSED_BYTES = 32 << 10
+_NUMBER = np.dtype("<u8")
 
 
 class Writable(Protocol):
@@ -46,7 +50,8 @@ def pack(tables: Iterable[Columns]) -> Iterator[pa.Buffer]:
         for first, end in _cuts(table):
             sink = pa.BufferOutputStream()
             rows = batch.select(names).slice(first, end - first)
-            with pa.ipc.new_stream(sink, rows.schema, options=_CODEC) as writer:
+            options = _CODEC if rows.nbytes >= _COMPRESSED_BYTES else _PLAIN
+            with pa.ipc.new_stream(sink, rows.schema, options=options) as writer:
                 writer.write_batch(rows)
             yield sink.getvalue()
 
@@ -75,38 +80,57 @@ def unpack(block: bytes | pa.Buffer) -> Columns:
 
 
 class SpillWriter:
-    """Collects a map task's rows by partition and writes them out, packed, whenever they pass the budget.
+    """Collects a map task's rows and writes them out by partition, packed, whenever they pass the budget.
 
-    Attributes:
-        entries: What was written: (partition, start, bytes).
+    They are divided when they are written, not when they come: each of thousands of partitions would hold a table
+    of one row or two for every table that came, and such a table is thirty times its rows.
     """
 
     def __init__(self, file: Writable) -> None:
         self._file = file
-        self._held: dict[int, list[Columns]] = {}
+        self._held: list[tuple[NDArray[np.int64], Columns]] = []
         self._bytes = self._end = 0
-        self.entries: list[tuple[int, int, int]] = []
+        self._entries = array("Q")
 
-    def emit(self, partition: int, columns: Columns) -> None:
-        """Takes rows for one partition."""
-        self._held.setdefault(partition, []).append(columns)
+    @property
+    def entries(self) -> NDArray[np.uint64]:
+        """uint64[n, 3], the blocks that were written: partition, start, bytes."""
+        return np.array(self._entries, np.uint64).reshape(-1, 3)
+
+    def emit(self, partition: NDArray[np.int64], columns: Columns) -> None:
+        """Takes rows, each for its partition."""
+        if not row_count(columns):
+            return
+        self._held.append((partition, columns))
         self._bytes += sum(column.nbytes for column in columns.values())
         if self._bytes > BUDGET_BYTES:
             self.flush()
 
     def flush(self) -> None:
         """Writes what is held."""
-        for partition in sorted(self._held):
-            for block in pack(self._held.pop(partition)):
+        if not self._held:
+            return
+        partition = np.concatenate([numbers for numbers, _ in self._held])
+        whole = concat(columns for _, columns in self._held)
+        self._held, self._bytes = [], 0
+        order = np.argsort(partition, kind="stable")
+        partition, whole = partition[order], take(whole, order)
+        bounds = [0, *(np.flatnonzero(np.diff(partition)) + 1).tolist(), len(partition)]
+        for first, end in itertools.pairwise(bounds):
+            for block in pack([cut(whole, first, end)]):
                 self._file.write(memoryview(block))
-                self.entries.append((partition, self._end, block.size))
+                self._entries.extend((int(partition[first]), self._end, block.size))
                 self._end += block.size
-        self._held, self._bytes = {}, 0
 
     def finish(self) -> None:
         """Writes what is held, and the index behind it."""
         self.flush()
-        self._file.write(np.array(self.entries, _ENTRY).tobytes() + _COUNT.type(len(self.entries)).tobytes())
+        entries = self.entries
+        entries = entries[np.argsort(entries[:, 0], kind="stable")]
+        count = int(entries[-1, 0]) + 1 if len(entries) else 0
+        firsts = np.searchsorted(entries[:, 0], np.arange(count + 1, dtype=np.uint64))
+        for numbers in (entries[:, 1:], firsts, np.array([count])):
+            self._file.write(np.ascontiguousarray(numbers, _NUMBER).tobytes())
 
 
 def spill_url(stage: Stage, task: str) -> str:
@@ -118,15 +142,25 @@ def read_spills(stage: Stage, partition: int) -> Iterator[Columns]:
     """Every block of one partition, one at a time, from all map tasks."""
     for number in range(stage.tasks):
         with storage.open_input(spill_url(stage, task_name("map", number))) as file:
-            for entry in _read_index(file, partition):
-                file.seek(int(entry["start"]))
-                yield unpack(file.read(int(entry["bytes"])))
+            for start, size in _places(file, partition):
+                file.seek(start)
+                yield unpack(file.read(size))
 
 
-def _read_index(file: IO[bytes], partition: int) -> NDArray[np.void]:
-    """The entries of one partition."""
-    end = file.seek(-_COUNT.itemsize, os.SEEK_END)
-    size = int(np.frombuffer(file.read(_COUNT.itemsize), _COUNT)[0]) * _ENTRY.itemsize
-    file.seek(end - size)
-    entries: NDArray[np.void] = np.frombuffer(file.read(size), _ENTRY)
-    return entries[np.flatnonzero(entries["partition"] == partition)]
+def _places(file: IO[bytes], partition: int) -> list[list[int]]:
+    """Where the blocks of one partition lie: start and bytes of each."""
+    end = file.seek(-_NUMBER.itemsize, os.SEEK_END)
+    count = int(_read_numbers(file, end, 1)[0])
+    if partition >= count:
+        return []
+    firsts = end - (count + 1) * _NUMBER.itemsize
+    entries = int(_read_numbers(file, end - _NUMBER.itemsize, 1)[0])
+    first, last = _read_numbers(file, firsts + partition * _NUMBER.itemsize, 2).tolist()
+    start = firsts - (entries - first) * 2 * _NUMBER.itemsize
+    found: list[list[int]] = _read_numbers(file, start, 2 * (last - first)).reshape(-1, 2).tolist()
+    return found
+
+
+def _read_numbers(file: IO[bytes], start: int, count: int) -> NDArray[np.uint64]:
+    file.seek(start)
+    return np.frombuffer(file.read(count * _NUMBER.itemsize), _NUMBER)

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from corpus import storage
 from corpus.errors import StoreError
 from corpus.part import PartFacts, PartWriter
-from corpus.table import Column, Columns, row_count, take
+from corpus.table import Column, Columns, row_count
 
 MapFunction = Callable[[Any, int, "Output"], None]
 ReduceFunction = Callable[[Any, int, Iterator[Columns], "Output"], None]
@@ -38,8 +38,8 @@ ReduceFunction = Callable[[Any, int, Iterator[Columns], "Output"], None]
 class Sink(Protocol):
     """Where an engine takes what a map emits for the exchange."""
 
-    def emit(self, partition: int, columns: Columns) -> None:
-        """Takes rows for one partition."""
+    def emit(self, partition: NDArray[np.int64], columns: Columns) -> None:
+        """Takes rows, each for its partition."""
 
 
 class Output:
@@ -91,10 +91,7 @@ class Output:
         """Sends every row to its partition."""
         if self._sink is None:
             raise TypeError("a stage without an exchange cannot emit")
-        order = np.argsort(partition, kind="stable")
-        cuts = np.flatnonzero(np.diff(partition[order])) + 1
-        for rows in np.split(order, cuts) if len(order) else ():
-            self._sink.emit(int(partition[rows[0]]), take(columns, rows))
+        self._sink.emit(partition, columns)
 
     def tick(self, text_bytes: int, documents: int) -> None:
         """Progress for a person's eyes; decides nothing."""

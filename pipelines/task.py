@@ -94,7 +94,7 @@ def map_blocks(stage: Stage, number: int, tick: Tick) -> Iterator[tuple[int, byt
 
     def hand_on() -> Iterator[tuple[int, bytes]]:
         with file:
-            for partition, start, size in spill.entries:
+            for partition, start, size in spill.entries.tolist():
                 file.seek(start)
                 yield partition, file.read(size)
         publish_marker(stage, task, output)

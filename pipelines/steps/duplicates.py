@@ -35,6 +35,9 @@ from pipelines.steps.blocks import Blocks, rows_by_block
 from pipelines.steps.least import Least
 
 RECORDS_PER_PARTITION = 250_000  # unpublished: our choice; about 20 MB of digest records
+# Unpublished: our choice, as of groups of blocks. What an exchange costs beside its rows is tasks times
+# partitions; beyond a billion records each partition is sorted on disk.
+MAX_PARTITIONS = 4096
 _ADDRESS = ("block", "row")
 _IDENTITY = ("doc_id", "source", "block", "row")
 _PARTNER = np.dtype([("doc_id", "V16"), ("source", "<u2"), ("block", "<u4"), ("row", "<u4")])
@@ -51,7 +54,7 @@ COMPARED = "jaccard/"  # counts of pairs compared, by the floor of their Jaccard
 
 def partitions_for(records: int) -> int:
     """Partitions of an exchange of so many small records; a function of their number alone."""
-    return max(1, -(-records // RECORDS_PER_PARTITION))
+    return min(MAX_PARTITIONS, max(1, -(-records // RECORDS_PER_PARTITION)))
 
 
 def partition_of(keys: NDArray[np.uint8], partitions: int) -> NDArray[np.int64]:

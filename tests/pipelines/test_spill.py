@@ -83,7 +83,7 @@ def test_a_spill_file_says_itself_where_each_partition_lies(
             file = NewFile(spill_url(stage, task))
             writer = SpillWriter(file)
             for partition, text in mine:
-                writer.emit(partition, {"text": Texts.from_list([text])})
+                writer.emit(np.array([partition]), {"text": Texts.from_list([text])})
                 expected[partition].append(text)
             writer.finish()
             file.publish()
