@@ -3,7 +3,8 @@
 The fast one (gigatoken 0.10) cuts text by Unicode 17.0, `tokenizers` 0.23 by 16.0, and the two part where a
 character is a letter in one table and not yet assigned in the other: "'s" behind a letter is a token of its own.
 A text with any character that Unicode 14.0 had not assigned is therefore encoded by `tokenizers`; on all others
-every table since then agrees. Equality is a law (tests), and `behaviour_digest` checks it where a corpus is built.
+every table since then agrees. Equality is a law (tests); where a corpus is built, `behaviour_digest` checks it on
+a fixed set of texts and `encoder_check.py` on some of the corpus's own.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from corpus.document import Texts
 from corpus.errors import RecipeError
 from corpus.tokenizer import Encoder, Tokens, gpt2_merges, gpt2_spellings
 
+DEFINITION: Final = "tokenizers"
+
 _CODE_POINTS: Final = 0x110000
 _SURROGATES: Final = range(0xD800, 0xE000)
 
@@ -41,7 +44,7 @@ def choose_encoder(name: str) -> Encoder:
     Raises:
         RecipeError: There is no such encoder, or its library is not installed.
     """
-    if name == "tokenizers":
+    if name == DEFINITION:
         return TokenizersEncoder()
     if name != "fast":
         raise RecipeError(
@@ -59,7 +62,7 @@ def choose_encoder(name: str) -> Encoder:
 
 def best_encoder() -> str:
     """The name of the fastest encoder installed here: the ids are the same."""
-    return "fast" if importlib.util.find_spec("gigatoken") else "tokenizers"
+    return "fast" if importlib.util.find_spec("gigatoken") else DEFINITION
 
 
 class TokenizersEncoder:

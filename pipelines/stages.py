@@ -29,7 +29,7 @@ import numpy as np
 from corpus import duplicates as duplicates_rules
 from corpus import minhash, order, shingles, tokenizer
 from corpus.drops import Drop
-from corpus.encoders import behaviour_digest
+from corpus.encoders import DEFINITION, behaviour_digest
 from corpus.errors import RecipeError
 from corpus.source import Blob, blob_stamp
 from corpus.url import URL_VERSION
@@ -283,8 +283,8 @@ def proved_behaviour(encoder: str) -> str:
     Raises:
         RecipeError: It does not: another release of its library is installed than the one that was tested.
     """
-    behaviour = behaviour_digest(tokens.shared_encoder("tokenizers"))
-    if encoder != "tokenizers" and behaviour_digest(tokens.shared_encoder(encoder)) != behaviour:
+    behaviour = behaviour_digest(tokens.shared_encoder(DEFINITION))
+    if encoder != DEFINITION and behaviour_digest(tokens.shared_encoder(encoder)) != behaviour:
         raise RecipeError(
             "the fast encoder gives other ids than `tokenizers`",
             where=f"--encoder {encoder}",

@@ -17,7 +17,8 @@ import numpy as np
 
 from corpus import order
 from corpus.document import Texts
-from corpus.encoders import choose_encoder
+from corpus.encoder_check import EncoderCheck
+from corpus.encoders import DEFINITION, choose_encoder
 from corpus.part import PartFacts, PartWriter, read_part
 from corpus.provenance import placement_columns
 from corpus.shard import write_shard
@@ -128,6 +129,8 @@ def shared_encoder(name: str) -> Encoder:
 def encode_map(job: EncodeJob, number: int, output: Output) -> None:
     """Writes the ids of every kept document of a group of blocks, end-of-document ids included."""
     encoder, vocabulary = shared_encoder(job.encoder), load_vocabulary(job.vocabulary)
+    is_definition = job.encoder == DEFINITION
+    checked = None if is_definition else EncoderCheck(encoder, shared_encoder(DEFINITION), vocabulary)
     with output.part("tokens.arrow") as part:
         for kept in read_part(job.kept[number]):
             if not len(kept["row"]):
@@ -135,8 +138,11 @@ def encode_map(job: EncodeJob, number: int, output: Output) -> None:
                 continue
             for row, texts in job.blocks.read_text(int(kept["block"][0])):
                 chosen = np.flatnonzero(np.isin(row, kept["row"]))
-                tokens = encode_documents(encoder, vocabulary, texts.take(chosen))
+                texts = texts.take(chosen)
+                tokens = encode_documents(encoder, vocabulary, texts)
                 found = take(kept, np.searchsorted(kept["row"], row[chosen]))
+                if checked is not None:
+                    checked.check(found["doc_id"], texts, tokens)
                 part.write(_encoded(found, tokens))
                 output.tick(int(found["text_bytes"].sum()), len(chosen))
         output.parts.append(part.close())
