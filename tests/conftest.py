@@ -127,6 +127,6 @@ def sample(sample_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
 
 
 def _run(*line: str | Path) -> str:
-    done = subprocess.run([sys.executable, *map(str, line)], cwd=ROOT, capture_output=True, text=True, timeout=280)
+    done = subprocess.run([sys.executable, *map(str, line)], cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return done.stdout

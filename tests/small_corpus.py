@@ -58,7 +58,7 @@ def small_corpus() -> str:
     (root / "small.toml").write_text(_RECIPE)
     line = ["--recipe", root / "small.toml", "--data", root / "data", "--out", root / "store", "--workers", "1"]
     command = [sys.executable, str(ROOT / "pipelines" / "build_corpus.py"), *map(str, line)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return str(root / "store" / "refs" / "small" / "1.0.0")
 

@@ -161,7 +161,7 @@ def test_the_command_line(folders: list[Path], tmp_path: Path, capsys: pytest.Ca
         "--out",
         str(tmp_path / "r.html"),
     ]
-    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"report {tmp_path / 'r.html'}\n", "")
     assert (tmp_path / "r.html").read_bytes() == page
     assert main([str(folders[0])]) == 0
@@ -179,6 +179,6 @@ def test_a_browser_draws_it(folders: list[Path], tmp_path: Path, width: int, dar
     line = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--window-size={width},2000"]
     line += ["--blink-settings=preferredColorScheme=0"] if dark else []
     subprocess.run(
-        [*line, f"--screenshot={picture}", f"file://{path}"], capture_output=True, timeout=120, check=True
+        [*line, f"--screenshot={picture}", f"file://{path}"], capture_output=True, timeout=600, check=True
     )
     assert picture.stat().st_size > 20_000

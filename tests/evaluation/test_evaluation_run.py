@@ -85,7 +85,7 @@ def alike(one: object, other: object, name: str = "") -> bool:
 def results(model: str, data: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """results.json, by a process that nothing disturbs."""
     out = tmp_path_factory.mktemp("undisturbed")
-    done = subprocess.run(program(*words(model, data, out)), capture_output=True, text=True, timeout=240)
+    done = subprocess.run(program(*words(model, data, out)), capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return (out / "results.json").read_bytes()
 
@@ -118,7 +118,7 @@ def test_two_processes_give_the_same_results(model: str, data: Path, results: by
         program(*words(model, data, tmp_path), processes=2),
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=600,
         env={**os.environ, "OMP_NUM_THREADS": str(os.cpu_count() or 1)},
     )
     assert done.returncode == 0, done.stderr
@@ -143,7 +143,7 @@ def test_killed_and_gone_on_with_the_results_are_the_same(
         if path.exists():  # as a kill within a write leaves it
             path.write_bytes(path.read_bytes()[:-7])
     assert kills  # a busy machine may let a part end before it is seen to have begun
-    done = subprocess.run(program(*words(model, data, tmp_path)), capture_output=True, text=True, timeout=240)
+    done = subprocess.run(program(*words(model, data, tmp_path)), capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert alike(json.loads((tmp_path / "results.json").read_bytes()), json.loads(results))
     assert not list((tmp_path / "samples").glob("*part*"))

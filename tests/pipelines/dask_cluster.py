@@ -48,7 +48,7 @@ class Cluster:
         while len(self._started) - 1 < workers:  # The first is the scheduler.
             self.add_worker()
         with Client(self.address, set_as_default=False) as client:
-            client.wait_for_workers(workers, timeout=60)
+            client.wait_for_workers(workers, timeout=600)
 
     def _start(self, line: Sequence[str | Path], code: Sequence[Path]) -> subprocess.Popen[bytes]:
         env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, code))}

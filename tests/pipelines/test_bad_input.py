@@ -302,7 +302,7 @@ def test_two_builds_do_not_share_a_store(tiny: Tiny, tmp_path: Path) -> None:
     while not (tmp_path / "out" / "stages").exists() and first.poll() is None:
         time.sleep(0.002)
     refused(build(tiny.recipe, tiny.data, tmp_path / "out"), "another build holds this store")
-    assert digest_of(first.communicate(timeout=120)[0]) == tiny.digest
+    assert digest_of(first.communicate(timeout=600)[0]) == tiny.digest
 
 
 def test_a_full_disk_loses_nothing(tiny: Tiny, tmp_path: Path) -> None:
@@ -315,7 +315,7 @@ def test_a_full_disk_loses_nothing(tiny: Tiny, tmp_path: Path) -> None:
     line += ["--data", str(tiny.data), "--out", str(disk / "store"), "--workers", "1"]
     try:
         limit = None if mounted else _small_files
-        done = subprocess.run(line, capture_output=True, text=True, timeout=120, preexec_fn=limit)
+        done = subprocess.run(line, capture_output=True, text=True, timeout=600, preexec_fn=limit)
         refused(done, "cannot write to the store", str(disk))
         if mounted:
             shutil.copytree(disk / "store", tmp_path / "roomy")

@@ -269,7 +269,7 @@ def line(tiny: Tiny, store: Path, *options: str) -> list[str]:
 
 def test_a_runner_behind_a_job_service_seals_the_same_corpus(tiny: Tiny, job_service: str, tmp_path: Path) -> None:
     portable = ["--runner", "portable", f"--job_endpoint={job_service}", "--environment_type=LOOPBACK"]
-    done = subprocess.run(line(tiny, tmp_path, *portable), capture_output=True, text=True, timeout=240)
+    done = subprocess.run(line(tiny, tmp_path, *portable), capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert digest_of(done.stdout) == tiny.digest
 
@@ -315,7 +315,7 @@ def test_a_killed_build_goes_on_and_leaves_nobody_behind(
     assert len(workers) >= 2
     assert psutil.wait_procs(workers, ORPHAN_SECONDS)[1] == []
     again = subprocess.run(
-        line(tiny, store, "--runner", resumed_on, "--workers", "2"), capture_output=True, text=True, timeout=240
+        line(tiny, store, "--runner", resumed_on, "--workers", "2"), capture_output=True, text=True, timeout=600
     )
     assert again.returncode == 0, again.stderr
     assert digest_of(again.stdout) == tiny.digest
@@ -330,7 +330,7 @@ def test_an_interrupt_ends_the_build_and_its_workers(tiny: Tiny, tmp_path: Path)
         time.sleep(0.002)
     workers = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=600)
     assert process.returncode == 130
     assert said.splitlines()[-1].startswith("interrupted: what is done is kept")
     assert psutil.wait_procs(workers, ORPHAN_SECONDS)[1] == []

@@ -201,7 +201,7 @@ def test_workers_that_die_as_they_start(tmp_path: Path, tiny: Tiny, how_many: in
     script = stillborn(tmp_path, how_many)
     env = os.environ | {"DASK_DISTRIBUTED__WORKER__PRELOAD": json.dumps([str(script)])}
     line = build_line(tiny, tmp_path / "store")
-    done = subprocess.run(line, env=env, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(line, env=env, capture_output=True, text=True, timeout=600)
     if how_many == 1:
         assert done.returncode == 0, done.stderr
         assert done.stdout.splitlines()[-1].endswith(tiny.digest)
@@ -313,7 +313,7 @@ def test_a_build_that_is_killed_leaves_a_cluster_to_the_next(cluster: Cluster, t
     with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as build:
         until(lambda: list((tmp_path / "store").glob("stages/documents/*/job")) or build.poll() is not None)
         build.kill()
-    again = subprocess.run(line, capture_output=True, text=True, timeout=120)
+    again = subprocess.run(line, capture_output=True, text=True, timeout=600)
     assert again.returncode == 0, again.stderr
     assert digest_of(again.stdout) == tiny.digest
 

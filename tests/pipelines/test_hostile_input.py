@@ -215,7 +215,7 @@ def own(folder: Path, reader: str, file: str, data: bytes, extra: str = "") -> s
     (folder / "own.toml").write_text(recipe)
     line = [sys.executable, str(ROOT / "pipelines/build_corpus.py"), "--recipe", str(folder / "own.toml")]
     line += ["--data", str(folder / "data"), "--out", str(folder / "out"), "--workers", "1"]
-    return subprocess.run(line, capture_output=True, text=True, timeout=240)
+    return subprocess.run(line, capture_output=True, text=True, timeout=600)
 
 
 def is_one_error(done: subprocess.CompletedProcess[str], *words: str) -> None:

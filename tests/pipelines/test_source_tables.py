@@ -176,5 +176,5 @@ def test_a_lock_of_all_serves_a_union_of_less(tiny: Tiny, tmp_path: Path) -> Non
 
 def test_a_reader_that_leaves_early_is_no_error(tiny: Tiny) -> None:
     line = f"{sys.executable} {ROOT}/pipelines/build_corpus.py sources --recipe {OPT} --data {tiny.data} | head -1"
-    done = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=600)
     assert done.stderr == ""

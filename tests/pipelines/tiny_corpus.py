@@ -29,7 +29,7 @@ class Tiny:
 def command(program: str, *arguments: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
     """Runs one of our programs as a person does."""
     line = [sys.executable, str(ROOT / "pipelines" / program), *map(str, arguments)]
-    return subprocess.run(line, capture_output=True, text=True, env={**os.environ, **env}, timeout=240)
+    return subprocess.run(line, capture_output=True, text=True, env={**os.environ, **env}, timeout=600)
 
 
 def digest_of(printed: str) -> str:

@@ -173,6 +173,6 @@ def test_a_browser_draws_it(run_dir: Path, tmp_path: Path, width: int, dark: boo
     line = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--window-size={width},2000"]
     line += ["--blink-settings=preferredColorScheme=0"] if dark else []
     subprocess.run(
-        [*line, f"--screenshot={picture}", f"file://{path}"], capture_output=True, timeout=120, check=True
+        [*line, f"--screenshot={picture}", f"file://{path}"], capture_output=True, timeout=600, check=True
     )
     assert picture.stat().st_size > 20_000

@@ -31,7 +31,7 @@ def arguments(run_dir: Path, *more: str, ref: str = "", sets: list[str] = QUICK)
 
 def test_a_run_from_beginning_to_end(tmp_path: Path) -> None:
     line = [sys.executable, str(ROOT / "training" / "run.py"), *arguments(tmp_path)]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=240, env=_env())
+    done = subprocess.run(line, capture_output=True, text=True, timeout=600, env=_env())
     assert done.returncode == 0, done.stderr
     assert "verified 22 of 22 shards, to the last byte" in done.stdout
     *_, trained, written = done.stdout.splitlines()
@@ -157,7 +157,7 @@ def processes(
 
 def said(started: list[subprocess.Popen[str]]) -> tuple[list[str], list[str], list[int]]:
     """What each process wrote on its two streams, and its exit code, when all have ended."""
-    written = [process.communicate(timeout=240) for process in started]
+    written = [process.communicate(timeout=600) for process in started]
     return [out for out, _ in written], [err for _, err in written], [process.returncode for process in started]
 
 
@@ -166,7 +166,7 @@ def test_a_run_under_torchrun_is_told_once_and_is_the_run_of_one_process(tmp_pat
     sets = [*QUICK, "mesh.tp=2", "model.heads=2"]
     line = [*torchrun, str(ROOT / "training" / "run.py"), *arguments(tmp_path / "two", sets=sets)]
     done = subprocess.run(
-        line, capture_output=True, text=True, timeout=240, env={**_env(), "OMP_NUM_THREADS": "1"}
+        line, capture_output=True, text=True, timeout=600, env={**_env(), "OMP_NUM_THREADS": "1"}
     )
     assert done.returncode == 0, done.stderr
     assert main(arguments(tmp_path / "one", "--verify", "off", sets=[*QUICK, "model.heads=2"])) == 0

@@ -49,8 +49,8 @@ def test_when_the_process_that_keeps_the_store_is_gone_no_other_speaks() -> None
         for rank in range(2)
     )
     assert second.stdout is not None and second.stdout.readline() == "met\n"
-    assert first.communicate(timeout=120) == ("met\nTrue\n", "") and first.returncode == 2
-    out, err = second.communicate(timeout=120)
+    assert first.communicate(timeout=600) == ("met\nTrue\n", "") and first.returncode == 2
+    out, err = second.communicate(timeout=600)
     assert (out.splitlines(), err) == (
         [
             "error: another process of the run has ended without a word",

@@ -105,7 +105,7 @@ def test_the_demo_trains_on_it_evaluates_and_ends_with_pages(sample: tuple[Path,
         ["evaluation/run.py", "--checkpoint", run_dir, "--corpus", ref, "--out", out, "--device", "cpu", *few],
     ):
         done = subprocess.run(
-            [sys.executable, *map(str, line)], cwd=ROOT, capture_output=True, text=True, timeout=280
+            [sys.executable, *map(str, line)], cwd=ROOT, capture_output=True, text=True, timeout=600
         )
         assert done.returncode == 0, done.stderr
         if line[0] == "training/unigram_entropy.py":

@@ -54,7 +54,7 @@ def test_every_engine_seals_the_golden_corpus(
     line = ["pipelines/build_corpus.py", "--recipe", "workflows/recipes/sample.toml", "--data", sample_data]
     line += ["--out", tmp_path / "build", "--workers", str(workers), *options.split()]
     command = [sys.executable, *map(str, line)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == f"sealed sample@1.0.0 {GOLDEN}"
     assert all(re.match(SAID, said) for said in done.stderr.splitlines()), done.stderr

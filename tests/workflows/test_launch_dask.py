@@ -154,12 +154,12 @@ def test_the_commands_of_the_manifests_build_a_corpus(tmp_path: Path) -> None:
     scheduler = [*command("tokentrail-scheduler"), "--host", "127.0.0.1"]
     with running([scheduler, command("tokentrail-workers")], tmp_path):
         built = subprocess.run(
-            command("tokentrail-build"), cwd=ROOT, capture_output=True, text=True, timeout=240, check=False
+            command("tokentrail-build"), cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
         )
     assert built.returncode == 0, built.stderr + (tmp_path / "1.log").read_text()
     plain = [sys.executable, "pipelines/build_corpus.py", "--recipe", str(tmp_path / "tiny.toml"), "--workers=1"]
     plain += ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "plain")]
-    alone = subprocess.run(plain, cwd=ROOT, capture_output=True, text=True, timeout=240, check=True)
+    alone = subprocess.run(plain, cwd=ROOT, capture_output=True, text=True, timeout=600, check=True)
     assert built.stdout.splitlines()[-1] == alone.stdout.splitlines()[-1]
 
 
@@ -216,7 +216,7 @@ def test_slurm_jobs_become_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         str(tmp_path / "b"),
     ]
     done = subprocess.run(
-        [sys.executable, DASK / "slurm.py", *line], cwd=tmp_path, capture_output=True, text=True, timeout=240
+        [sys.executable, DASK / "slurm.py", *line], cwd=tmp_path, capture_output=True, text=True, timeout=600
     )
     logs = "\n".join(path.read_text() for path in tmp_path.glob("*.log"))
     assert done.returncode == 0, done.stderr + logs

@@ -29,7 +29,7 @@ def launched(tmp_path: Path, *line: str, failing: str = "") -> tuple[int, list[s
     (tree / "workflows" / "launch").symlink_to(ROOT / "workflows" / "launch")
     env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"} | ({"FAILING": failing} if failing else {})
     program = tree / "workflows/launch/dataflow/launch"
-    done = subprocess.run([program, *line], capture_output=True, text=True, timeout=30, env=env, cwd=tmp_path)
+    done = subprocess.run([program, *line], capture_output=True, text=True, timeout=600, env=env, cwd=tmp_path)
     return done.returncode, done.stdout.splitlines()
 
 
@@ -126,7 +126,7 @@ def test_the_launcher_of_templates_is_told_what_we_are_told() -> None:
     line = ["--runner=DataflowRunner", "--stage=documents", "--recipe=workflows/recipes/none.toml"]
     line += ["--data=gs://bucket/data", "--out=gs://bucket/build", "--template_location=gs://bucket/job"]
     done = subprocess.run(
-        [sys.executable, DATAFLOW / "stage_job.py", *line], capture_output=True, text=True, timeout=60
+        [sys.executable, DATAFLOW / "stage_job.py", *line], capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 2
     said = json.loads(done.stderr.splitlines()[-1])

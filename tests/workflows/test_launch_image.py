@@ -27,7 +27,7 @@ def copied() -> Iterator[Path]:
 
 def lint(text: str) -> str:
     line = [HADOLINT, "--no-color", "-"]
-    done = subprocess.run(line, input=text, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(line, input=text, capture_output=True, text=True, timeout=600)
     return done.stdout
 
 
@@ -61,7 +61,7 @@ def test_the_image_holds_these_rules_and_builds(tmp_path: Path) -> None:
             shutil.copy(ROOT / path, target)
 
     def run(*line: str, folder: Path = tmp_path) -> str:
-        done = subprocess.run([sys.executable, *line], cwd=folder, capture_output=True, text=True, timeout=60)
+        done = subprocess.run([sys.executable, *line], cwd=folder, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -55,7 +55,7 @@ def called(tree: Path, name: str, *words: str, **said: str) -> tuple[list[str], 
     }
     env = {**clean, "PATH": f"{tree / 'bin'}:{os.environ['PATH']}", **said}
     line = [str(tree / "workflows/launch/train" / name), *words]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=60, env=env)
+    done = subprocess.run(line, capture_output=True, text=True, timeout=600, env=env)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     pairs = (each[4:].partition("=") for each in lines if each.startswith("env "))
@@ -133,7 +133,7 @@ def test_torchrun_takes_it(tree: Path) -> None:
         [str(TRAIN / "slurm"), "--config", config, "--plan", "cpu-core", "--devices", "1"],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=600,
         env=env,
     )
     assert done.returncode == 0, done.stderr

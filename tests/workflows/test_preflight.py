@@ -64,7 +64,7 @@ def preflight(
 def test_a_launch_that_has_all_it_needs_may_go(preflight: Preflight, cloud: Cloud) -> None:
     line = [*preflight.line, f"--dataflow_kms_key={KEY}"]
     program = ROOT / "workflows/launch/dataflow/preflight.py"
-    done = subprocess.run([sys.executable, program, *line], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, program, *line], capture_output=True, text=True, timeout=600)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     lines = done.stdout.splitlines()
     assert lines[-1] == "all is well"

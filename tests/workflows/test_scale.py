@@ -41,7 +41,7 @@ class Built:
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     store = str(tmp_path_factory.mktemp("scale") / "store")
     line = [sys.executable, str(SOAK / "scale.py"), "--build", str(DOCUMENTS), "--file", "5000", "--store", store]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(line, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return Built(store, load_manifest(store, read_ref(f"{store}/refs/scale/1.0.0")[1]))
 

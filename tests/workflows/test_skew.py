@@ -34,7 +34,7 @@ BUILD = [sys.executable, str(SOAK.parents[1] / "pipelines" / "build_corpus.py")]
 @pytest.mark.parametrize("name", ["tree", "one text", "one set", "one source"])
 def test_a_lopsided_input_has_one_digest_and_bounded_memory(name: str) -> None:
     line = [sys.executable, str(SOAK / "skew.py"), "--most", "1500", "--parts", "1", "--workers", "3,1"]
-    done = subprocess.run([*line, "--cases", name], capture_output=True, text=True, timeout=280)
+    done = subprocess.run([*line, "--cases", name], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [row.split(" | ") for row in done.stdout.splitlines() if row.startswith("| ")]
     assert rows[2][0].startswith(f"| {name}: ") and rows[2][1] == "1,500"
@@ -58,7 +58,7 @@ def test_what_a_task_may_hold_moves_no_byte(case: Case, tmp_path: Path) -> None:
             "--workers",
             "1",
         ]
-        done = subprocess.run(list(map(str, line)), capture_output=True, text=True, timeout=240)
+        done = subprocess.run(list(map(str, line)), capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stderr
         digests.append(done.stdout.split()[-1])
     assert digests[0] == digests[1]

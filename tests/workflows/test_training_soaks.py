@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def soak(program: str, *words: str) -> str:
     """What it says when nothing is wrong."""
     line = [sys.executable, str(ROOT / "workflows" / "soak" / program), "--corpus", small_corpus(), *words]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=280, cwd=ROOT)
+    done = subprocess.run(line, capture_output=True, text=True, timeout=600, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

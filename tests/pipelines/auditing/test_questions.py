@@ -46,7 +46,7 @@ def questions() -> list[Question]:
 
 def run(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
     words = [sys.executable if word == "python" else word for word in shlex.split(line)]
-    return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=280)
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=600)
 
 
 @pytest.fixture(scope="module")

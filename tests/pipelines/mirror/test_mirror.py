@@ -97,7 +97,7 @@ class Mirror:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         self.server.asked.clear()
-        done = subprocess.run(self.line(*arguments), capture_output=True, text=True, timeout=120)
+        done = subprocess.run(self.line(*arguments), capture_output=True, text=True, timeout=600)
         assert "Traceback" not in done.stderr
         return done
 
@@ -186,7 +186,7 @@ def test_a_killed_mirror_goes_on_where_it_was(mirror: Mirror) -> None:
 def test_interrupted_it_says_how_to_go_on(mirror: Mirror) -> None:
     with mirror.stalled(2 * PIECE) as running:
         running.send_signal(signal.SIGINT)
-        _, said = running.communicate(timeout=60)
+        _, said = running.communicate(timeout=600)
     assert running.returncode == 130
     assert said == "interrupted: what is done is kept; start the same command again to go on\n"
     assert mirror.run().returncode == 0
@@ -286,7 +286,7 @@ def test_only_what_is_named(mirror: Mirror) -> None:
 def test_a_folder_that_is_none(mirror: Mirror, folder: str) -> None:
     mirror.out = Path(folder.format(file=mirror.folder / "own.toml")) if "{" in folder else mirror.out
     line = mirror.line() if "{" in folder else [*mirror.line()[:-1], folder]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(line, capture_output=True, text=True, timeout=600)
     assert done.returncode == 2
     assert [text[:7] for text in done.stderr.splitlines()] == ["error: ", "   at: ", "   do: "]
 
@@ -297,7 +297,7 @@ def test_a_full_disk_is_no_failed_fetch(mirror: Mirror) -> None:
         mirror.line(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (3 * PIECE, 3 * PIECE)),
     )
     assert limited.returncode == 2, limited.stderr
@@ -310,6 +310,6 @@ def test_a_full_disk_is_no_failed_fetch(mirror: Mirror) -> None:
 def test_without_its_library_it_says_which(mirror: Mirror) -> None:
     code = "import sys; sys.modules['requests'] = None; from pipelines.build_corpus import main; sys.exit(main())"
     line = [sys.executable, "-c", code, *mirror.line()[2:]]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=60, cwd=ROOT)
+    done = subprocess.run(line, capture_output=True, text=True, timeout=600, cwd=ROOT)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == "   do: pip install 'tokentrail[mirror]'"

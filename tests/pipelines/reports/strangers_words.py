@@ -62,7 +62,7 @@ def assert_drawn(page: str, folder: Path, width: int, dark: bool) -> None:
     line += [f"--user-data-dir={folder / 'profile'}", f"--window-size={width},1200"]
     line += [f"--screenshot={folder / 'r.png'}"]
     line += ["--blink-settings=preferredColorScheme=0"] if dark else []
-    done = subprocess.run([*line, f"file://{folder / 'r.html'}"], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([*line, f"file://{folder / 'r.html'}"], capture_output=True, text=True, timeout=600)
     said = [entry for entry in done.stderr.splitlines() if "CONSOLE" in entry]
     assert done.returncode == 0 and said == []
     assert (folder / "r.png").stat().st_size > 10_000
