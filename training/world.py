@@ -67,6 +67,7 @@ class World:
             world_size=self.size,
         )
         self.group = dist.new_group(backend="gloo", timeout=_PATIENCE)
+        dist.barrier(group=self.group)  # one that ends at once would break the connection while others make it
         yield
         dist.destroy_process_group()
 
