@@ -79,14 +79,20 @@ def _records(lines: Lines, extract: Callable[[JsonObject], Extract], names: Sequ
     repairs = np.zeros(len(lines), np.int32)
     facts = {name: [""] * len(lines) for name in names}
     packed = lines.raw.data.data
+    whole = (damage == Drop.KEPT).tolist()
+    # An element of an array takes as long to write as a kilobyte of JSON to parse: only what is told is written.
     for row, (start, stop) in enumerate(pairwise(lines.raw.offsets.tolist())):
-        if damage[row]:
+        if not whole[row]:
             continue
-        parsed, repairs[row] = parse_object(packed[start:stop])
+        parsed, repaired = parse_object(packed[start:stop])
+        if repaired:
+            repairs[row] = repaired
         if parsed is None:
             damage[row] = Drop.BROKEN_JSON
             continue
-        text, labels[row], damage[row], known = extract(parsed)
+        text, labels[row], why, known = extract(parsed)
+        if why:
+            damage[row] = why
         texts[row] = text.encode()
         for name, value in known.items():
             facts[name][row] = value

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from corpus import storage
 from corpus.errors import DamagedContainerError, SourceError
 from corpus.readers.container import decompress, hash_rest
-from corpus.readers.lines import read_lines
+from corpus.readers.lines import count_newlines, read_lines
 from corpus.readers.parquet import read_parquet
 from corpus.readers.record import Lines, Records
 from corpus.readers.tar import untar
@@ -79,7 +79,7 @@ def check_digest(blob: Blob, found: str) -> None:
 def _watched(chunks: Iterable[bytes], stream: Stream) -> Iterator[bytes]:
     for chunk in chunks:
         stream.bytes += len(chunk)
-        stream.newlines += chunk.count(b"\n")
+        stream.newlines += count_newlines(chunk)
         stream.ends_open = not chunk.endswith(b"\n")
         yield chunk
 
