@@ -35,4 +35,7 @@ class Peer:
     def _line(self) -> Any:
         if self._process.stdout is None:
             raise RuntimeError("Popen gave no pipe")
-        return json.loads(self._process.stdout.readline())
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"a peer ended, exit status {self._process.wait()}: {self._process.args}")
+        return json.loads(line)

@@ -26,7 +26,7 @@ from corpus.readers.formats import FORMATS
 from corpus.recipe import Input, Recipe
 from corpus.shard import write_shard
 from corpus.source import Blob
-from corpus.tokenizer import Tokens, encode_documents, load_vocabulary
+from corpus.tokenizer import Encoder, Tokens, encode_documents, load_vocabulary
 from pipelines.steps.reading import read_blob
 
 
@@ -84,8 +84,9 @@ def cut(files: Sequence[Path], count: int, megabytes: float, recipe: Recipe, fol
         if size:
             lines[smallest].append(line)
             sizes[smallest] += size
+    encoder = choose_encoder(best_encoder())
     for number, held in enumerate(lines):
-        yield _piece(held, recipe, folder / f"{number:02d}")
+        yield _piece(held, recipe, encoder, folder / f"{number:02d}")
 
 
 def records_of(piece_folder: Path, blob: Blob, entry: Input, limit: int) -> list[Texts]:
@@ -111,8 +112,8 @@ def _content(packed: IO[bytes]) -> zstandard.ZstdDecompressionReader:
     return zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True)
 
 
-def _piece(lines: Sequence[bytes], recipe: Recipe, folder: Path) -> Piece:
-    folder.mkdir()
+def _piece(lines: Sequence[bytes], recipe: Recipe, encoder: Encoder, folder: Path) -> Piece:
+    folder.mkdir(parents=True)
     packed = zstandard.compress(b"".join(lines))
     (folder / "raw.jsonl.zst").write_bytes(packed)
     (entry,) = recipe.input
@@ -121,8 +122,7 @@ def _piece(lines: Sequence[bytes], recipe: Recipe, folder: Path) -> Piece:
     texts = [normalise(batch, recipe.text.normalise) for batch in records]
     normal = b"".join(orjson.dumps({"text": text.decode()}) + b"\n" for batch in texts for text in batch)
     (folder / "normal.jsonl.zst").write_bytes(zstandard.compress(normal))
-    encoder, vocabulary = choose_encoder(best_encoder()), load_vocabulary("gpt2")
-    tokens = [encode_documents(encoder, vocabulary, batch) for batch in texts]
+    tokens = [encode_documents(encoder, load_vocabulary("gpt2"), batch) for batch in texts]
     write_shard(str(folder / "shard"), tokens)
     size = sum(int(batch.offsets[-1]) for batch in records)
     return Piece(folder, size / 1e6, blob, tuple(records), tuple(texts), tuple(tokens))

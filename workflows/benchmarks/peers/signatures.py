@@ -9,8 +9,11 @@ candidates.
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
+
+os.environ["RAYON_NUM_THREADS"] = "1"  # rensa's threads; read when it starts
 
 from datasketch import MinHash, MinHashLSH
 from datasketch_lsh import BANDS, ROWS, shingles
@@ -25,11 +28,6 @@ PACKAGES = ("datasketch", "datatrove", "numpy", "rensa", "spacy", "xxhash")
 @functools.lru_cache(maxsize=1)
 def grams_of(path: Path) -> list[list[bytes]]:
     return [list(shingles(text)) for text in texts_of(path)]
-
-
-@functools.lru_cache(maxsize=1)
-def words_of(path: Path) -> list[list[str]]:
-    return [[gram.decode() for gram in grams] for grams in grams_of(path)]
 
 
 @functools.lru_cache(maxsize=1)
@@ -62,13 +60,16 @@ def datasketch_lsh(path: Path) -> Callable[[], int]:
 
 def rensa(path: Path) -> Callable[[], int]:
     texts = texts_of(path)
-    grams = ([gram.decode() for gram in shingles(text)] for text in texts)
-    return lambda: len(RMinHash.digest_matrix_from_token_sets(list(grams), num_perm=SLOTS, seed=1))
+    return lambda: _rensa_rows([list(shingles(text)) for text in texts])
 
 
 def rensa_given(path: Path) -> Callable[[], int]:
-    words = words_of(path)
-    return lambda: len(RMinHash.digest_matrix_from_token_sets(words, num_perm=SLOTS, seed=1))
+    grams = grams_of(path)
+    return lambda: _rensa_rows(grams)
+
+
+def _rensa_rows(grams: list[list[bytes]]) -> int:
+    return int(RMinHash.digest_matrix_from_token_byte_sets(grams, num_perm=SLOTS, seed=1).len())
 
 
 def datatrove(path: Path) -> Callable[[], int]:
