@@ -4,7 +4,8 @@
 
 A sample is a window of 2,049 tokens in memory, from the page cache; order and gathering are charged, hashing of
 the window ids is apart. Beside it, what copying as many bytes row by row costs; and, by a Python that has them
-(`peers/install`), what the datasets of megatron-core and litdata give of the corpus' largest shard. Writes the section "loader" of RESULTS.md.
+(`peers/install`), what the datasets of megatron-core and litdata give of the corpus' largest shard. Writes the
+section "loader" of RESULTS.md.
 """
 
 from __future__ import annotations
