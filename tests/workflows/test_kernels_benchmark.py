@@ -172,7 +172,7 @@ def test_the_picture_has_a_bar_for_every_rate_and_its_length_is_its_logarithm() 
     space = "{http://www.w3.org/2000/svg}"
     rows = [mark for mark in drawn.iter(f"{space}rect") if mark.find(f"{space}title") is not None]
     assert [mark.get("class") for mark in rows] == ["limit", "ours", "other"]
-    assert [float(mark.get("width") or -1) for mark in rows] == pytest.approx([468, 234, 0], abs=0.1)
+    assert [float(mark.get("width") or -1) for mark in rows] == pytest.approx([460, 230, 0], abs=0.1)
     said = [mark.text for mark in drawn.iter(f"{space}text")]
     assert {"memory copy", "10,000", "ours", "100", "<theirs>", "1"} <= set(said)
     ends = [float(mark.get("x") or 0) for mark in rows]

@@ -134,9 +134,10 @@ def asked(peer: Peer, word: str, path: Callable[[Piece], Path]) -> Callable[[Pie
 
 
 def timed(work: Callable[[Piece], int]) -> Callable[[Piece], Turn]:
-    """A turn of this process."""
+    """A turn of this process, over what has just been touched: so have the peers what they make ready."""
 
     def run(piece: Piece) -> Turn:
+        piece.touch()
         start = time.process_time()
         made = work(piece)
         return time.process_time() - start, made

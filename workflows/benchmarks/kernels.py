@@ -22,7 +22,7 @@ from pathlib import Path
 
 import build
 from kernel_steps import NEAR, PARTS, Side, Step, our_steps, peer_steps
-from limits import picture
+from limits import figures, picture
 from measure import fit
 from peer import Peer
 from pieces import Piece, cut
@@ -145,7 +145,7 @@ def section(
     ours = {each.part: each for each in reversed(times) if each.side == "ours"}
     rows: list[list[object]] = []
     for each in times:
-        name = f"{each.name} (not as many)" if each.other else each.name
+        name = f"{each.name} (another number in {each.other} rounds)" if each.other else each.name
         mine = ours.get(each.part)
         rows.append([each.part, name, figures(each.rate), figures(each.ratio(mine)) if mine else ""])
     low, high = (choose(piece.megabytes for piece in pieces) for choose in (min, max))
@@ -162,11 +162,6 @@ takes, and left with what it gives: none proves its input, hashes its output or 
 
 {machine()}; {", ".join(f"{name} {versions[name]}" for name in sorted(versions))}.
 """
-
-
-def figures(value: float) -> str:
-    """A number as far as it can be trusted: 14,100, 284, 5.1, 0.47."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.2f}"
 
 
 if __name__ == "__main__":

@@ -72,6 +72,15 @@ class Piece:
         """Tokens of the texts, without those that close a document."""
         return sum(len(batch.ids) for batch in self.tokens) - self.documents
 
+    def touch(self) -> None:
+        """Brings it near the processor, where a build has a text that the step before has just made."""
+        self.raw.read_bytes()
+        for column in (
+            *(batch.data for batch in (*self.records, *self.texts)),
+            *(each.ids for each in self.tokens),
+        ):
+            column.max(initial=0)
+
 
 def cut(files: Sequence[Path], count: int, megabytes: float, recipe: Recipe, folder: Path) -> Iterator[Piece]:
     """Pieces of at least so many megabytes each, or of all there is; made one by one, as they are asked for."""

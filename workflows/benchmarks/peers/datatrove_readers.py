@@ -1,7 +1,4 @@
-"""datatrove's readers over files, again and again; takes turns.
-
-The cost is that of reading alone, after a first reading that loads what is loaded once.
-"""
+"""datatrove's readers over files; takes turns. The first loads what is loaded once, and is not for counting."""
 
 from __future__ import annotations
 
@@ -23,15 +20,8 @@ PACKAGES = ("datatrove", "faust-cchardet", "orjson", "pyarrow", "python-magic", 
 
 def reading(reader: str, path: Path) -> Callable[[], int]:
     """One reading to come, of which the documents are counted."""
-    _load(reader, path)
     source = READERS[reader](str(path.parent))
     return lambda: sum(1 for _ in source.read_file(path.name))
-
-
-@functools.cache
-def _load(reader: str, path: Path) -> None:
-    for _ in READERS[reader](str(path.parent)).read_file(path.name):
-        pass
 
 
 def main() -> None:
