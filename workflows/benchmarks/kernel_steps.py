@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import operator
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence, Sized
@@ -95,6 +96,7 @@ def our_steps(recipe: Recipe, encoders: Sequence[str]) -> list[Step]:
 
 def peer_steps(signatures: Peer, encoders: Peer, writers: Peer, readers: Peer) -> list[Step]:
     """The same by the libraries others use; with which settings is said in their scripts."""
+    raw, normal, shard = (operator.attrgetter(form) for form in ("raw", "normal", "stem"))
     said = [
         (READ, "datatrove, JsonlReader", readers, "jsonl", raw),
         (BANDS, "rensa, 48 slots, given 5-grams", signatures, "rensa-given", normal),
@@ -114,18 +116,6 @@ def peer_steps(signatures: Peer, encoders: Peer, writers: Peer, readers: Peer) -
         (SHARDS, "litdata, BinaryWriter", writers, "litdata", shard),
     ]
     return [Step(part, name, "other", asked(peer, word, path)) for part, name, peer, word, path in said]
-
-
-def raw(piece: Piece) -> Path:
-    return piece.raw
-
-
-def normal(piece: Piece) -> Path:
-    return piece.normal
-
-
-def shard(piece: Piece) -> Path:
-    return piece.stem
 
 
 def asked(peer: Peer, word: str, path: Callable[[Piece], Path]) -> Callable[[Piece], Turn]:

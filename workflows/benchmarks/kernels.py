@@ -28,7 +28,6 @@ from peer import Peer
 from pieces import Piece, cut
 from results import machine, table, write_section
 
-from corpus.encoders import best_encoder
 from corpus.recipe import load_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,7 +71,7 @@ def main() -> int:
         print(f"{options.data or build.SAMPLE} holds no jsonl.zst files")
         return 2
     recipe = load_recipe(str(RECIPE))
-    steps = our_steps(recipe, dict.fromkeys((best_encoder(), "tokenizers")))
+    steps = our_steps(recipe, ("fast", "tokenizers"))
     peers = start_peers(options.peers) if options.peers else {}
     steps += peer_steps(**peers) if peers else []
     with tempfile.TemporaryDirectory() as folder:
@@ -132,7 +131,7 @@ def in_turn(steps: Sequence[Step], pieces: Sequence[Piece]) -> list[Times]:
 def near_duplicates(files: Sequence[Path], folder: Path) -> float:
     """MB of text a CPU-second from band keys to the drop list, the slope over whole builds."""
     enough = build.enough(files, BUILDS[-1], folder)
-    runs = [build.ours(enough[:count], best_encoder()) for count in BUILDS]
+    runs = [build.ours(enough[:count], "fast") for count in BUILDS]
     return fit([(run.megabytes, run.near_duplicates) for run in runs]).megabytes_per_second
 
 

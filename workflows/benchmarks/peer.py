@@ -37,5 +37,5 @@ class Peer:
             raise RuntimeError("Popen gave no pipe")
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"a peer ended, exit status {self._process.wait()}: {self._process.args}")
+            raise RuntimeError(f"a peer ended, exit status {self._process.wait()}: {self._process.args!r}")
         return json.loads(line)
