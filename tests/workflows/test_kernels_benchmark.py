@@ -1,5 +1,7 @@
 """The benchmark of the steps: each meets text of its own, what is measured is done, what is said is counted."""
 
+import argparse
+import hashlib
 import re
 import sys
 from pathlib import Path
@@ -25,6 +27,8 @@ del sys.path[0]
 from corpus.encoders import TokenizersEncoder  # noqa: E402
 from corpus.recipe import load_recipe  # noqa: E402
 from corpus.shard import Shard  # noqa: E402
+from corpus.source import Blob  # noqa: E402
+from corpus.tokenizer import Tokens  # noqa: E402
 
 RECIPE = load_recipe(str(kernels.RECIPE))
 
@@ -79,7 +83,7 @@ def test_a_piece_is_one_text_in_every_form(data: Path, tmp_path: Path) -> None:
     assert piece.ids == sum(map(len, ids))
 
 
-def _rows(tokens):  # type: ignore[no-untyped-def]
+def _rows(tokens: Tokens) -> list[np.ndarray]:
     return np.split(tokens.ids, tokens.offsets[1:-1])
 
 
@@ -128,6 +132,21 @@ def test_a_rate_and_a_ratio_are_medians_of_rounds() -> None:
     assert once.ratio(ours) == 4
 
 
+def test_the_table_says_who_takes_how_many_times_as_long(data: Path, tmp_path: Path) -> None:
+    times = [
+        kernels.Times(kernel_steps.LIMITS, "sha256", "limit", [0.001, 0.001]),
+        kernels.Times(kernel_steps.ENCODE, "ours", "ours", [0.01, 0.01]),
+        kernels.Times(kernel_steps.ENCODE, "theirs", "other", [0.04, 0.08], other=1),
+    ]
+    options = argparse.Namespace(data=data, peers="python")
+    text = kernels.section(times, cut(data, tmp_path, 2, megabytes=1), options, {"numpy": "2"})
+    assert "| limits | sha256 | 1,000 |  |" in text
+    assert "| encode | ours | 100 | 1.0 |" in text
+    assert "| encode | theirs (of another number in 1 of 2) | 16.7 | 6.0 |" in text
+    assert "kernels.py --data DIR --peers`" in text
+    assert text.rstrip().endswith("numpy 2.")
+
+
 def test_a_peer_answers_in_turn(tmp_path: Path) -> None:
     write(tmp_path / "a.jsonl.zst", [orjson.dumps({"text": text}) for text in ("one", "two", "three")])
     script = tmp_path / "counts.py"
@@ -157,9 +176,9 @@ def test_files_that_are_missing_are_made_of_those_there(data: Path, tmp_path: Pa
     assert len({b"".join(text for batch in file for text in batch) for file in found}) == 5
 
 
-def _pinned(path: Path):  # type: ignore[no-untyped-def]
+def _pinned(path: Path) -> Blob:
     packed = path.read_bytes()
-    return pieces.Blob("bulk", path.name, len(packed), pieces.hashlib.sha256(packed).hexdigest())
+    return Blob("bulk", path.name, len(packed), hashlib.sha256(packed).hexdigest())
 
 
 def test_the_picture_has_a_bar_for_every_rate_and_its_length_is_its_logarithm() -> None:

@@ -144,16 +144,17 @@ def section(
     ours = {each.part: each for each in reversed(times) if each.side == "ours"}
     rows: list[list[object]] = []
     for each in times:
-        name = f"{each.name} (another number in {each.other} rounds)" if each.other else each.name
+        name = f"{each.name} (of another number in {each.other} of {len(pieces)})" if each.other else each.name
         mine = ours.get(each.part)
         rows.append([each.part, name, figures(each.rate), figures(each.ratio(mine)) if mine else ""])
     low, high = (choose(piece.megabytes for piece in pieces) for choose in (min, max))
     return f"""## Kernels
 
-`{command}`: MB of text per CPU-second, each step by itself, in memory, on one thread; medians of
-{len(pieces)} rounds, each over a piece of {low:.1f} to {high:.1f} MB that no step had met, all in turn. From band
-keys to the drop list ours is a slope of whole builds, verified pairs, ledger and all. A peer is given what it
-takes, and left with what it gives: none proves its input, hashes its output or bounds its memory.
+`{command}`: MB of text per CPU-second, each step by
+itself, in memory, on one thread; medians of {len(pieces)} rounds, each over a piece of {low:.1f} to {high:.1f} MB
+that no step had met, all in turn. From band keys to the drop list ours is a slope of whole builds, verified pairs,
+ledger and all. A peer is given what it takes, and left with what it gives: none proves its input, hashes its output
+or bounds its memory. *Of another number*: it made more or fewer ids than ours, which are those of `tokenizers`.
 
 {table(["step", "who", "MB per CPU-s", "times as long as ours"], rows)}
 
