@@ -153,8 +153,9 @@ def section(
 `{command}`: MB of text per CPU-second, each step by
 itself, in memory, on one thread; medians of {len(pieces)} rounds, each over a piece of {low:.1f} to {high:.1f} MB
 that no step had met, all in turn. From band keys to the drop list ours is a slope of whole builds, verified pairs,
-ledger and all. A peer is given what it takes, and left with what it gives: none proves its input, hashes its output
-or bounds its memory. *Of another number*: it made more or fewer ids than ours, which are those of `tokenizers`.
+ledger and all. A peer is given what it takes, and left with what it gives: none proves its input, hashes its
+output or bounds its memory. *Of another number*: it made more or fewer ids than ours, which are those of
+`tokenizers`.
 
 {table(["step", "who", "MB per CPU-s", "times as long as ours"], rows)}
 
