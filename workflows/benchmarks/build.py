@@ -182,7 +182,8 @@ def _section(runs: Sequence[Run], options: argparse.Namespace) -> str:
             + ", ".join(f"{_files(count)} of {size:.1f} MB" for count, size in sizes.items())
             + " of text; one worker where it does not say two. Rate is the slope of CPU-seconds over text, "
             "start-up what the line says of no text. Of ours with the fast encoder the median of "
-            f"{options.rounds}, all in turn; the others once, over {SLOW_FILES} files at most.",
+            f"{options.rounds}, all in turn; the others once, over {SLOW_FILES} files at most. "
+            "Files beyond those of the data are distinct copies of them (`distinct.py`).",
             _rates(runs),
             "CPU-seconds of each stage (ours, fast), and the rate of each:",
             _stages([run for run in runs if run.program == "ours, fast"]),
