@@ -60,3 +60,9 @@ class Drawing:
             f'<svg{classes} viewBox="0 0 {number(self.width)} {number(self.height)}" width="{number(self.width)}"'
             f' role="img" aria-label="{escape(seen(self._says))}">\n' + "\n".join(self._marks) + "\n</svg>"
         )
+
+    def file(self, style_sheet: str) -> str:
+        """The drawing as a file of its own, with the style sheet that no page gives it."""
+        opening, marks = str(self.markup()).split("\n", 1)
+        named = opening.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
+        return f"{named}\n<style>{style_sheet}</style>\n{marks}\n"

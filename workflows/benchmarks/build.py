@@ -1,21 +1,23 @@
 """What a whole build costs: rate and start-up, stage by stage, peak memory; datatrove on the same files beside it.
 
-    python workflows/benchmarks/build.py [--data DIR] [--copies 1,2,4] [--rounds 2] [--peers [PYTHON]]
+    python workflows/benchmarks/build.py [--data DIR] [--copies 1,4,16] [--rounds 3] [--peers [PYTHON]]
 
 DIR holds jsonl.zst files with a `text` field; without it, the generated sample's Pile shards are read. Every
-program runs as a whole process over the first 1, 2, 4 files, all in turn, one worker each; ours --rounds times, of
-which the cheapest counts. Text is what stands in the records, in 1e6 bytes of UTF-8. Writes the section "build" of
-RESULTS.md.
+program runs as a whole process over the first 1, 4, 16 files, all in turn; where DIR has fewer, distinct copies of
+them follow (distinct.py). Ours runs --rounds times, and its median counts; what takes minutes runs once, over four
+files at most. Text is what stands in the records, in 1e6 bytes of UTF-8. Writes the section "build" of RESULTS.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,8 @@ from results import machine, table, write_section
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "data" / "sample" / "pile" / "train"
 MERGES = ROOT / "corpus" / "vocabulary" / "gpt2" / "vocab.bpe"
-ENCODERS = ("fast", "tokenizers")
+SLOW_FILES = 4
+NEAR = ("candidates", "shingles", "evidence", "losers", "verdicts")  # from band keys to the drop list
 PEERS = {
     "datatrove minhash": ("datatrove_minhash.py",),
     "datatrove DocumentTokenizer": ("datatrove_tokens.py", "--merges", str(MERGES)),
@@ -49,27 +52,42 @@ class Run:
 
     @property
     def without_encoding(self) -> float:
-        return self.cpu_seconds - self.stages.get("encode", 0.0)
+        return self.cpu_seconds - self.stages["encode"]
+
+    @property
+    def near_duplicates(self) -> float:
+        """CPU seconds from band keys to the drop list."""
+        return sum(self.stages[name] for name in NEAR)
+
+
+@dataclass(frozen=True)
+class Program:
+    """What is measured: its name, and how it runs over some files."""
+
+    name: str
+    run: Callable[[Sequence[Path]], Run]
+    is_slow: bool = False
 
 
 def main() -> int:
     options = _options()
-    data = options.data or SAMPLE
-    files = sorted(data.glob("*.jsonl.zst"))
-    counts = [1, 2, 4] if options.data else [1, 2, 3]  # the sample has no more shards
-    if options.copies:
-        counts = sorted({int(count) for count in options.copies.split(",")})
-    if len(counts) < 2 or not 1 <= counts[0] <= counts[-1] <= len(files):
-        print(f"{data} holds {len(files)} jsonl.zst files: name two or more sizes of that with --copies")
+    counts = sorted({int(count) for count in options.copies.split(",")})
+    given = sorted((options.data or SAMPLE).glob("*.jsonl.zst"))
+    if not given or len(counts) < 2 or counts[0] < 1 or counts[1] > SLOW_FILES:
+        print(
+            f"{options.data or SAMPLE} holds {len(given)} jsonl.zst files; --copies names two or more numbers of"
+        )
+        print(f"them, two of these at most {SLOW_FILES}: a slope is fitted through them")
         return 2
-    _ours(files[:1], "fast")  # uncounted: the first build on a machine compiles the kernels
     runs = []
-    for count in counts:
-        for run in _round(files[:count], options.rounds, options.peers):
-            runs.append(run)
-            print(
-                f"{run.program}, {_files(count)}: {run.megabytes:.1f} MB, {run.cpu_seconds:.2f} CPU-s", flush=True
-            )
+    with tempfile.TemporaryDirectory() as folder:
+        files = enough(given, counts[-1], Path(folder))
+        ours(files[:1], "fast")  # uncounted: the first build on a machine compiles the kernels
+        for count in counts:
+            for run in _in_turn(_programs(options.peers), files[:count], options.rounds):
+                runs.append(run)
+                cost = f"{run.megabytes:.1f} MB, {run.cpu_seconds:.2f} CPU-s"
+                print(f"{run.program}, {_files(count)}: {cost}", flush=True)
     text = _section(runs, options)
     print(text)
     write_section("build", text)
@@ -79,8 +97,8 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="a folder of jsonl.zst files of distinct text")
-    parser.add_argument("--copies", help="over how many files to run (1,2,4; of the sample 1,2,3)")
-    parser.add_argument("--rounds", type=int, default=2, help="builds of ours for a figure (%(default)s)")
+    parser.add_argument("--copies", default="1,4,16", help="over how many files to run (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="builds of ours for a figure (%(default)s)")
     parser.add_argument(
         "--peers",
         nargs="?",
@@ -90,15 +108,43 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _round(files: Sequence[Path], rounds: int, peers: str | None) -> Iterator[Run]:
-    """Every program over the same files."""
-    for encoder in ENCODERS:
-        yield min((_ours(files, encoder) for _ in range(rounds)), key=lambda run: run.cpu_seconds)
-    for name, script in PEERS.items() if peers else ():
-        yield _peer(files, name, [peers or "", str(Path(__file__).parent / "peers" / script[0]), *script[1:]])
+def enough(files: Sequence[Path], count: int, folder: Path) -> list[Path]:
+    """So many files: these or, where they are fewer, distinct copies of them in a folder."""
+    if count <= len(files):
+        return list(files[:count])
+    # Elsewhere: what it holds in memory would count as a build's (measure.py says why).
+    command = [sys.executable, str(Path(__file__).with_name("distinct.py")), str(files[0].parent), str(folder)]
+    subprocess.run([*command, "--copies", str(-(-count // len(files)))], check=True)
+    return sorted(folder.glob("*/*.jsonl.zst"))[:count]
 
 
-def _ours(files: Sequence[Path], encoder: str) -> Run:
+def _programs(peers: str | None) -> list[Program]:
+    """Ours, and with a Python that has them the peers."""
+    scripts = Path(__file__).parent / "peers"
+    programs = [
+        Program("ours, fast", lambda files: ours(files, "fast")),
+        Program("ours, fast, two workers", lambda files: ours(files, "fast", workers=2)),
+        Program("ours, tokenizers", lambda files: ours(files, "tokenizers"), is_slow=True),
+    ]
+    for name, (script, *more) in PEERS.items() if peers else ():
+        command = [peers or "", str(scripts / script), *more]
+        programs.append(Program(name, partial(_peer, name, command), is_slow=True))
+    return programs
+
+
+def _in_turn(programs: Sequence[Program], files: Sequence[Path], rounds: int) -> list[Run]:
+    """Every program over the same files, round by round; the median run of each."""
+    runs: dict[str, list[Run]] = {program.name: [] for program in programs}
+    for number in range(rounds):
+        for program in programs:
+            if not program.is_slow or (number == 0 and len(files) <= SLOW_FILES):
+                runs[program.name].append(replace(program.run(files), program=program.name))
+    ordered = [sorted(found, key=lambda run: run.cpu_seconds) for found in runs.values() if found]
+    return [found[len(found) // 2] for found in ordered]
+
+
+def ours(files: Sequence[Path], encoder: str, workers: int = 1) -> Run:
+    """A build of ours over some files."""
     with tempfile.TemporaryDirectory() as work:
         raw, store = Path(work, "raw"), Path(work, "store")
         raw.mkdir()
@@ -106,7 +152,8 @@ def _ours(files: Sequence[Path], encoder: str) -> Run:
             (raw / file.name).symlink_to(file.resolve())
         recipe = ROOT / "workflows" / "recipes" / "bulk.toml"
         command = [sys.executable, str(ROOT / "pipelines" / "build_corpus.py"), "--recipe", str(recipe)]
-        command += ["--data", str(raw), "--out", str(store), "--workers", "1", "--encoder", encoder]
+        command += ["--data", str(raw), "--out", str(store), "--workers", str(workers)]
+        command += ["--encoder", encoder]
         figures = measure(command)
         (manifest,) = (json.loads(path.read_bytes()) for path in store.glob("manifests/*.json"))
         (statement,) = (json.loads(path.read_bytes()) for path in store.glob("attestations/*/statement.json"))
@@ -114,64 +161,78 @@ def _ours(files: Sequence[Path], encoder: str) -> Run:
     size = sum(source["raw_bytes"] - source["markup_bytes"] for source in manifest["sources"])
     names = ["pin", *(stage["name"] for stage in manifest["stages"])]
     stages = {name: facts["cpu_seconds"][name] for name in names}
-    return Run(f"ours, {encoder}", len(files), size / 1e6, figures, facts["libraries"], stages)
+    return Run("ours", len(files), size / 1e6, figures, facts["libraries"], stages)
 
 
-def _peer(files: Sequence[Path], name: str, command: Sequence[str]) -> Run:
+def _peer(name: str, command: Sequence[str], files: Sequence[Path]) -> Run:
     figures = measure([*command, *map(str, files)])
     line = json.loads(figures.output.splitlines()[-1])
     return Run(name, len(files), line["text_mb"], figures, line["versions"])
 
 
 def _section(runs: Sequence[Run], options: argparse.Namespace) -> str:
-    programs = list(dict.fromkeys(run.program for run in runs))
     command = "python workflows/benchmarks/build.py" + (" --data DIR" if options.data else "")
-    command += f" --copies {options.copies}" if options.copies else ""
-    command += " --peers" if options.peers else ""
+    command += f" --copies {options.copies}" + (" --peers" if options.peers else "")
     versions = {name: version for run in runs for name, version in run.versions.items()}
     sizes = {run.files: run.megabytes for run in runs}
     return "\n\n".join(
         [
             "## Whole builds",
-            f"`{command}`: one worker, "
+            f"`{command}`: "
             + ", ".join(f"{_files(count)} of {size:.1f} MB" for count, size in sizes.items())
-            + f" of text; of ours the cheapest of {options.rounds}. Rate is the slope of CPU-seconds over text, "
-            "start-up what the line says of no text.",
-            _rates(runs, programs),
-            "CPU-seconds of each stage:",
-            _stages(runs),
+            + " of text; one worker where it does not say two. Rate is the slope of CPU-seconds over text, "
+            "start-up what the line says of no text. Of ours with the fast encoder the median of "
+            f"{options.rounds}, all in turn; the others once, over {SLOW_FILES} files at most. "
+            "Files beyond those of the data are distinct copies of them (`distinct.py`).",
+            _rates(runs),
+            "CPU-seconds of each stage (ours, fast), and the rate of each:",
+            _stages([run for run in runs if run.program == "ours, fast"]),
             f"{machine()}; " + ", ".join(f"{name} {version}" for name, version in sorted(versions.items())) + ".",
         ]
     )
 
 
-def _rates(runs: Sequence[Run], programs: Sequence[str]) -> str:
+def _rates(runs: Sequence[Run]) -> str:
     counts = sorted({run.files for run in runs})
     heads = ["program", "MB per CPU-s", "start-up, CPU-s"]
     heads += [f"CPU-s, {_files(count)}" for count in counts] + [f"peak MB, {_files(count)}" for count in counts]
     rows: list[list[object]] = []
-    for program in programs:
-        mine = [run for run in runs if run.program == program]
-        line = fit([(run.megabytes, run.cpu_seconds) for run in mine])
-        peaks = [f"{run.figures.peak_bytes / 1e6:,.0f}" for run in mine]
-        rows.append(
-            [program, line.megabytes_per_second, line.start_seconds, *(run.cpu_seconds for run in mine), *peaks]
-        )
-        if mine[0].stages:
-            line = fit([(run.megabytes, run.without_encoding) for run in mine])
-            times = [run.without_encoding for run in mine]
-            label = f"{program}: all but encoding"
-            rows.append([label, line.megabytes_per_second, line.start_seconds, *times, *["" for _ in mine]])
+    for program in dict.fromkeys(run.program for run in runs):
+        mine = {run.files: run for run in runs if run.program == program}
+        peaks = [f"{mine[count].figures.peak_bytes / 1e6:,.0f}" if count in mine else "" for count in counts]
+        rows.append([program, *_row(mine, counts, lambda run: run.cpu_seconds), *peaks])
+        if program == "ours, fast":
+            blank = ["" for _ in counts]
+            rows.append(
+                [f"{program}: all but encoding", *_row(mine, counts, lambda run: run.without_encoding), *blank]
+            )
+            rows.append(
+                [
+                    f"{program}: band keys to drop list",
+                    *_row(mine, counts, lambda run: run.near_duplicates),
+                    *blank,
+                ]
+            )
     return table(heads, rows)
 
 
+def _row(runs: Mapping[int, Run], counts: Sequence[int], cost: Callable[[Run], float]) -> list[object]:
+    """Rate, start-up, and the cost at each size that was run."""
+    line = fit([(run.megabytes, cost(run)) for run in runs.values()])
+    costs = [cost(runs[count]) if count in runs else "" for count in counts]
+    return [line.megabytes_per_second, line.start_seconds, *costs]
+
+
 def _stages(runs: Sequence[Run]) -> str:
-    """Ours alone; what lies outside the stages is imports, planning and sealing."""
-    mine = [run for run in runs if run.stages]
-    names = list(dict.fromkeys(name for run in mine for name in run.stages))
-    rows = [[name, *(run.stages.get(name, 0.0) for run in mine)] for name in names]
-    rows.append(["outside the stages", *(run.cpu_seconds - sum(run.stages.values()) for run in mine)])
-    return table(["stage", *(f"{run.program}, {_files(run.files)}" for run in mine)], rows)
+    """What lies outside the stages is imports, planning and sealing."""
+    costs = {name: [run.stages[name] for run in runs] for name in runs[0].stages}
+    costs["outside the stages"] = [run.cpu_seconds - sum(run.stages.values()) for run in runs]
+    rows: list[list[object]] = []
+    for name, seconds in costs.items():
+        grows = seconds[-1] > seconds[0]
+        points = [(run.megabytes, spent) for run, spent in zip(runs, seconds, strict=True)]
+        rows.append([name, *seconds, fit(points).megabytes_per_second if grows else ""])
+    return table(["stage", *(_files(run.files) for run in runs), "MB per CPU-s"], rows)
 
 
 def _files(count: int) -> str:

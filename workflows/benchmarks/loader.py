@@ -4,8 +4,8 @@
 
 A sample is a window of 2,049 tokens in memory, from the page cache; order and gathering are charged, hashing of
 the window ids is apart. Beside it, what copying as many bytes row by row costs; and, by a Python that has them
-(`pip install torch==2.13.0 megatron-core==0.16.1 litdata==0.2.76`), what their datasets give of the corpus'
-largest shard. Writes the section "loader" of RESULTS.md.
+(`peers/install`), what the datasets of megatron-core and litdata give of the corpus' largest shard. Writes the
+section "loader" of RESULTS.md.
 """
 
 from __future__ import annotations

@@ -15,7 +15,6 @@ import hashlib
 import io
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,6 +28,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 from parsers import PARSERS, Parser
+from peer import Peer
 from results import machine, table, write_section
 
 from corpus.readers import reddit
@@ -202,33 +202,10 @@ def sound_lines(streams: Sequence[bytes]) -> list[bytes]:
     return lines
 
 
-class Peer:
-    """datatrove's readers in a process of their own, one reading at a time."""
-
-    def __init__(self, python: str) -> None:
-        command = [python, str(Path(__file__).parent / "peers" / "datatrove_readers.py")]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.versions: dict[str, str] = self._line()
-
-    def _line(self) -> dict[str, str]:
-        if self._process.stdout is None:
-            raise RuntimeError("Popen gave no pipe")
-        return json.loads(self._process.stdout.readline())  # type: ignore[no-any-return]
-
-    def read(self, reader: str, path: Path) -> tuple[float, int]:
-        """CPU seconds and documents of one reading."""
-        print(reader, path, file=self._process.stdin, flush=True)
-        line = self._line()
-        return float(line["cpu_s"]), int(line["documents"])
-
-    def end(self) -> None:
-        self._process.communicate()
-
-
 def beside_peer(peer: Peer, name: str, reader: str, path: Path, ours: Callable[[Path], int], rounds: int) -> Times:
     """A file read by us, hashed as a build hashes it, and by datatrove, in turn."""
-    documents = ours(path), peer.read(reader, path)[1]
-    pairs = [(seconds(partial(ours, path)), peer.read(reader, path)[0]) for _ in range(rounds)]
+    documents = ours(path), peer.turn(reader, path)[1]
+    pairs = [(seconds(partial(ours, path)), peer.turn(reader, path)[0]) for _ in range(rounds)]
     what = f"{documents[0]:,} and {documents[1]:,}"
     size = path.stat().st_size / 1e6
     return Times(name, size, [mine for mine, _ in pairs], [theirs for _, theirs in pairs], what)
@@ -314,7 +291,7 @@ def main() -> None:
     versions = {name: version(name) for name in LIBRARIES}
     beside = ""
     if options.peers:
-        peer = Peer(options.peers)
+        peer = Peer(options.peers, "datatrove_readers.py")
         heads = ["file", "MB", "ours, MB/s", "documents of ours and theirs", "datatrove, MB/s", "times as long"]
         beside = f"""
 Whole files, ours hashed as a build hashes them, beside datatrove's reader of the same file:

@@ -1,49 +1,31 @@
-"""datatrove's readers over files, again and again: for every line `READER FILE` on stdin, one line of JSON.
-
-The first line printed holds the versions. The cost is that of reading alone, after a first reading that loads what
-is loaded once.
-"""
+"""datatrove's readers over files; takes turns. The first loads what is loaded once, and is not for counting."""
 
 from __future__ import annotations
 
-import json
-import platform
-import sys
-import time
-from importlib.metadata import version
+import functools
+from collections.abc import Callable
 from pathlib import Path
 
 from datatrove.pipeline.readers import JsonlReader, ParquetReader, WarcReader
+from datatrove.pipeline.readers.base import BaseDiskReader
+from turns import serve
 
-READERS = {
-    "jsonl": lambda folder: JsonlReader(folder),
+READERS: dict[str, Callable[[str], BaseDiskReader]] = {
+    "jsonl": JsonlReader,
     "parquet": lambda folder: ParquetReader(folder, read_metadata=False),
-    "warc": lambda folder: WarcReader(folder),
+    "warc": WarcReader,
 }
 PACKAGES = ("datatrove", "faust-cchardet", "orjson", "pyarrow", "python-magic", "warcio")
 
 
-def read(reader: str, path: Path) -> dict[str, float]:
-    """One reading: documents, their characters, CPU seconds."""
-    documents = characters = 0
+def reading(reader: str, path: Path) -> Callable[[], int]:
+    """One reading to come, of which the documents are counted."""
     source = READERS[reader](str(path.parent))
-    start = time.process_time()
-    for document in source.read_file(path.name):
-        documents += 1
-        characters += len(document.text)
-    return {"documents": documents, "characters": characters, "cpu_s": time.process_time() - start}
+    return lambda: sum(1 for _ in source.read_file(path.name))
 
 
 def main() -> None:
-    versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
-    print(json.dumps(versions), flush=True)
-    seen: set[str] = set()
-    for line in sys.stdin:
-        reader, _, path = line.strip().partition(" ")
-        if line not in seen:
-            seen.add(line)
-            read(reader, Path(path))
-        print(json.dumps(read(reader, Path(path))), flush=True)
+    serve({name: functools.partial(reading, name) for name in READERS}, PACKAGES)
 
 
 if __name__ == "__main__":
