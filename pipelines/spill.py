@@ -1,86 +1,49 @@
-"""What an exchange has in flight: rows packed into blocks, and on shared storage a file of blocks per map task.
+"""A file of rows in flight: what a map task has for each partition of an exchange.
 
-A block is the rows of one partition as an Arrow stream of at most 16 MiB; a single row larger than that is a block
-of its own. Which blocks a partition comes in, and in what order, is nobody's promise. A spill file is blocks, then
-where each lies, partition by partition, then at which of these entries each partition begins, and last how many
-partitions it knows: whoever wants one reads its entries alone, however many there are.
+A cell is the rows of one task for one partition. A large one is written as blocks, a small one bare
+(`packing.py`); behind them where each lies, partition by partition, then at which of these entries each partition
+begins, and last what bare records hold: whoever wants one partition reads its entries alone.
 
-    block ...  | (start, bytes) ... | first entry of each partition, and their number | partitions     uint64 each
+    cell ... | (start, bytes, bare rows) ... | first entry of each partition, and their number | layout
+             | bytes of the layout, partitions                                        numbers: uint64 each
+
+Cells are as many as tasks times partitions, and at 1e8 documents a few rows each: what one takes beside its rows
+is what an exchange takes. In how many tables a partition comes, and in what order, is nobody's promise.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
-from array import array
+import struct
 from collections.abc import Iterable, Iterator
 from typing import IO, Protocol
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from corpus import storage
 from corpus.document import Texts
-from corpus.table import Columns, concat, cut, from_batch, gather, row_count, take, to_batch
+from corpus.table import Columns, concat, cut, row_count, take
+from pipelines.packing import COMPRESSED_BYTES, Layout, pack, unpack
 from pipelines.stage import Stage, task_name
 
 BUDGET_BYTES = 64 << 20  # unpublished: our choice; what a map task holds before it flushes
-BLOCK_BYTES = 15 << 20  # design: blocks of at most 16 MiB; the rest is room for what Arrow adds to the rows
-_GATHER_BYTES = 4 << 20  # unpublished: our choice; smaller tables are put together, larger ones are not copied
-_CODEC, _PLAIN = pa.ipc.IpcWriteOptions(compression="lz4"), pa.ipc.IpcWriteOptions()
-# Unpublished: our choice. To have a codec made for every column takes longer than to write so little as it is.
-_COMPRESSED_BYTES = 32 << 10
+_GATHER_BYTES = 4 << 20  # unpublished: our choice; bare rows that a reader puts together
+_TAIL_BYTES = 4 << 10  # unpublished: our choice; read at once, and the whole index where partitions are a hundred
 _NUMBER = np.dtype("<u8")
+_ENTRY = 3
 
 
 class Writable(Protocol):
-    """Where packed blocks are appended."""
+    """Where a spill is appended."""
 
     def write(self, data: bytes | memoryview, /) -> int:
         """Appends bytes; gives how many."""
 
 
-def pack(tables: Iterable[Columns]) -> Iterator[pa.Buffer]:
-    """Tables of the same columns as blocks; small tables share one, large ones are cut."""
-    names: list[str] = []
-    for table in gather(tables, _GATHER_BYTES):
-        batch = to_batch(table)
-        names = names or batch.schema.names  # The first table says in which order the columns stand.
-        for first, end in _cuts(table):
-            sink = pa.BufferOutputStream()
-            rows = batch.select(names).slice(first, end - first)
-            options = _CODEC if rows.nbytes >= _COMPRESSED_BYTES else _PLAIN
-            with pa.ipc.new_stream(sink, rows.schema, options=options) as writer:
-                writer.write_batch(rows)
-            yield sink.getvalue()
-
-
-def _cuts(table: Columns) -> Iterator[tuple[int, int]]:
-    """The longest runs of rows that stay within a block: (first, end)."""
-    rows = row_count(table)
-    if sum(column.nbytes for column in table.values()) <= BLOCK_BYTES:
-        yield 0, rows
-        return
-    sizes = np.zeros(rows, np.int64)
-    for column in table.values():
-        sizes += column.lengths + 8 if isinstance(column, Texts) else column.nbytes // rows
-    ends = np.cumsum(sizes)
-    first = 0
-    while first < rows:
-        before = ends[first - 1] if first else 0
-        end = max(first + 1, int(np.searchsorted(ends, before + BLOCK_BYTES, "right")))
-        yield first, end
-        first = end
-
-
-def unpack(block: bytes | pa.Buffer) -> Columns:
-    """The rows of a block, sharing its memory where they are not compressed."""
-    return from_batch(pa.ipc.open_stream(block).read_next_batch())
-
-
 class SpillWriter:
-    """Collects a map task's rows and writes them out by partition, packed, whenever they pass the budget.
+    """Collects a map task's rows and writes them out by partition whenever they pass the budget.
 
     They are divided when they are written, not when they come: each of thousands of partitions would hold a table
     of one row or two for every table that came, and such a table is thirty times its rows.
@@ -90,47 +53,147 @@ class SpillWriter:
         self._file = file
         self._held: list[tuple[NDArray[np.int64], Columns]] = []
         self._bytes = self._end = 0
-        self._entries = array("Q")
-
-    @property
-    def entries(self) -> NDArray[np.uint64]:
-        """uint64[n, 3], the blocks that were written: partition, start, bytes."""
-        return np.array(self._entries, np.uint64).reshape(-1, 3)
+        self._entries: list[NDArray[np.int64]] = []
+        self._layout: Layout | None = None
 
     def emit(self, partition: NDArray[np.int64], columns: Columns) -> None:
-        """Takes rows, each for its partition."""
+        """Takes rows, each for its partition.
+
+        Raises:
+            ValueError: Their columns are not those of the rows before.
+        """
         if not row_count(columns):
             return
+        layout = Layout.of(columns)
+        if layout != (self._layout or layout):
+            raise ValueError(f"columns change within an exchange: {layout.fields} after {self._layout}")
+        self._layout = layout
         self._held.append((partition, columns))
         self._bytes += sum(column.nbytes for column in columns.values())
         if self._bytes > BUDGET_BYTES:
-            self.flush()
+            self._flush()
 
-    def flush(self) -> None:
+    def finish(self) -> None:
+        """Writes what is held, and the index behind it."""
+        self._flush()
+        entries = np.concatenate([np.zeros((0, 1 + _ENTRY), np.int64), *self._entries])
+        entries = entries[np.argsort(entries[:, 0], kind="stable")]
+        count = int(entries[-1, 0]) + 1 if len(entries) else 0
+        firsts = np.searchsorted(entries[:, 0], np.arange(count + 1))
+        layout = self._layout.written() if self._layout else b""
+        for numbers in (entries[:, 1:], firsts):
+            self._file.write(np.ascontiguousarray(numbers, _NUMBER).tobytes())
+        self._file.write(layout + np.array([len(layout), count], _NUMBER).tobytes())
+
+    def _flush(self) -> None:
         """Writes what is held."""
-        if not self._held:
+        if not self._held or self._layout is None:
             return
         partition = np.concatenate([numbers for numbers, _ in self._held])
         whole = concat(columns for _, columns in self._held)
         self._held, self._bytes = [], 0
         order = np.argsort(partition, kind="stable")
         partition, whole = partition[order], take(whole, order)
-        bounds = [0, *(np.flatnonzero(np.diff(partition)) + 1).tolist(), len(partition)]
-        for first, end in itertools.pairwise(bounds):
-            for block in pack([cut(whole, first, end)]):
-                self._file.write(memoryview(block))
-                self._entries.extend((int(partition[first]), self._end, block.size))
-                self._end += block.size
+        firsts = np.append(0, np.flatnonzero(np.diff(partition)) + 1)
+        rows = np.diff(np.append(firsts, len(partition)))
+        texts = self._layout.texts(whole)
+        ends = np.cumsum(rows)
+        sizes = rows * self._layout.record.itemsize + texts.offsets[ends] - texts.offsets[ends - rows]
+        is_large = sizes >= COMPRESSED_BYTES
+        for cell in np.flatnonzero(is_large):
+            for block in pack([cut(whole, firsts[cell], ends[cell])]):
+                self._write(
+                    memoryview(block), partition[firsts[[cell]]], np.array([block.size]), np.zeros(1, np.int64)
+                )
+        small = np.flatnonzero(~is_large)
+        if len(small):
+            if len(small) < len(rows):
+                of_small = np.flatnonzero(np.repeat(~is_large, rows))
+                whole, texts = take(whole, of_small), texts.take(of_small)
+            bare = _interleaved(self._layout.records(whole), texts, rows[small])
+            self._write(bare, partition[firsts[small]], sizes[small], rows[small])
 
-    def finish(self) -> None:
-        """Writes what is held, and the index behind it."""
-        self.flush()
-        entries = self.entries
-        entries = entries[np.argsort(entries[:, 0], kind="stable")]
-        count = int(entries[-1, 0]) + 1 if len(entries) else 0
-        firsts = np.searchsorted(entries[:, 0], np.arange(count + 1, dtype=np.uint64))
-        for numbers in (entries[:, 1:], firsts, np.array([count])):
-            self._file.write(np.ascontiguousarray(numbers, _NUMBER).tobytes())
+    def _write(
+        self, data: memoryview, partition: NDArray[np.int64], sizes: NDArray[np.int64], rows: NDArray[np.int64]
+    ) -> None:
+        """Writes consecutive cells, and notes where each lies."""
+        self._file.write(data)
+        ends = self._end + np.cumsum(sizes)
+        self._entries.append(np.stack([partition, ends - sizes, sizes, rows], axis=1))
+        self._end = int(ends[-1])
+
+
+def _interleaved(records: NDArray[np.void], texts: Texts, rows: NDArray[np.int64]) -> memoryview:
+    """Cells of so many rows each, end to end: of each its records, then its texts."""
+    packed, said = (memoryview(np.ascontiguousarray(data).view(np.uint8).data) for data in (records, texts.data))
+    if not len(said):
+        return packed
+    ends = np.append(0, np.cumsum(rows))
+    pieces: list[memoryview] = []
+    of_texts = itertools.pairwise(texts.offsets[ends].tolist())
+    for (first, end), (start, stop) in zip(itertools.pairwise(ends.tolist()), of_texts, strict=True):
+        pieces += packed[first * records.itemsize : end * records.itemsize], said[start:stop]
+    return memoryview(b"".join(pieces))
+
+
+class Spill:
+    """One file, read.
+
+    Attributes:
+        layout: What its bare records hold.
+        partitions: How many it knows.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        end = file.seek(0, os.SEEK_END)
+        self._start = file.seek(max(0, end - _TAIL_BYTES))
+        self._tail = file.read(end - self._start)
+        end -= 2 * _NUMBER.itemsize
+        size, self.partitions = self._numbers(end, 2)
+        end -= size
+        self.layout = Layout.read(self._read(end, size)) if size else Layout(())
+        self._firsts = end - (self.partitions + 1) * _NUMBER.itemsize
+        (entries,) = self._numbers(end - _NUMBER.itemsize, 1)
+        self._entries = self._firsts - entries * _ENTRY * _NUMBER.itemsize
+
+    def cells(self, partition: int) -> Iterator[tuple[bytes, int]]:
+        """What lies there for a partition: bytes, and how many bare rows they are; 0 of a block."""
+        if partition >= self.partitions:
+            return
+        first, last = self._numbers(self._firsts + partition * _NUMBER.itemsize, 2)
+        entries = self._numbers(self._entries + first * _ENTRY * _NUMBER.itemsize, (last - first) * _ENTRY)
+        for place in range(0, len(entries), _ENTRY):
+            start, size, rows = entries[place : place + _ENTRY]
+            yield self._read(start, size), rows
+
+    def _numbers(self, start: int, count: int) -> tuple[int, ...]:
+        return struct.unpack(f"<{count}Q", self._read(start, count * _NUMBER.itemsize))
+
+    def _read(self, start: int, size: int) -> bytes:
+        if start >= self._start:
+            return self._tail[start - self._start : start - self._start + size]
+        self._file.seek(start)
+        return self._file.read(size)
+
+
+def tables(spills: Iterable[Spill], partition: int) -> Iterator[Columns]:
+    """The rows of one partition in some spills: blocks one at a time, bare rows put together."""
+    held: list[tuple[bytes, bytes]] = []
+    layout, size = Layout(()), 0
+    for spill in spills:
+        for data, rows in spill.cells(partition):
+            if not rows:
+                yield unpack(data)
+                continue
+            if held and (size > _GATHER_BYTES or spill.layout != layout):
+                yield layout.columns(*map(b"".join, zip(*held, strict=True)))
+                held, size = [], 0
+            layout, size = spill.layout, size + len(data)
+            records = rows * layout.record.itemsize
+            held.append((data[:records], data[records:]))
+    if held:
+        yield layout.columns(*map(b"".join, zip(*held, strict=True)))
 
 
 def spill_url(stage: Stage, task: str) -> str:
@@ -139,28 +202,12 @@ def spill_url(stage: Stage, task: str) -> str:
 
 
 def read_spills(stage: Stage, partition: int) -> Iterator[Columns]:
-    """Every block of one partition, one at a time, from all map tasks."""
+    """The rows of one partition from all map tasks."""
+    return tables(_spills(stage), partition)
+
+
+def _spills(stage: Stage) -> Iterator[Spill]:
+    folder = spill_url(stage, "")  # made once: a stage's folder is a digest of all its inputs
     for number in range(stage.tasks):
-        with storage.open_input(spill_url(stage, task_name("map", number))) as file:
-            for start, size in _places(file, partition):
-                file.seek(start)
-                yield unpack(file.read(size))
-
-
-def _places(file: IO[bytes], partition: int) -> list[list[int]]:
-    """Where the blocks of one partition lie: start and bytes of each."""
-    end = file.seek(-_NUMBER.itemsize, os.SEEK_END)
-    count = int(_read_numbers(file, end, 1)[0])
-    if partition >= count:
-        return []
-    firsts = end - (count + 1) * _NUMBER.itemsize
-    entries = int(_read_numbers(file, end - _NUMBER.itemsize, 1)[0])
-    first, last = _read_numbers(file, firsts + partition * _NUMBER.itemsize, 2).tolist()
-    start = firsts - (entries - first) * 2 * _NUMBER.itemsize
-    found: list[list[int]] = _read_numbers(file, start, 2 * (last - first)).reshape(-1, 2).tolist()
-    return found
-
-
-def _read_numbers(file: IO[bytes], start: int, count: int) -> NDArray[np.uint64]:
-    file.seek(start)
-    return np.frombuffer(file.read(count * _NUMBER.itemsize), _NUMBER)
+        with storage.open_input(folder + task_name("map", number)) as file:
+            yield Spill(file)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from corpus.document import Texts
 from corpus.storage import NewFile
 from corpus.table import Columns, concat
-from pipelines import spill
-from pipelines.spill import SpillWriter, pack, read_spills, spill_url, unpack
+from pipelines import packing, spill
+from pipelines.packing import pack, unpack
+from pipelines.spill import SpillWriter, read_spills, spill_url
 from pipelines.stage import Output, Stage
 
 
@@ -36,8 +37,8 @@ def test_packed_rows_come_back_in_order_whatever_the_limits(
 ) -> None:
     limit, gathered = data.draw(st.integers(30, 400)), data.draw(st.integers(1, 2000))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spill, "BLOCK_BYTES", limit)
-        patch.setattr(spill, "_GATHER_BYTES", gathered)
+        patch.setattr(packing, "BLOCK_BYTES", limit)
+        patch.setattr(packing, "_GATHER_BYTES", gathered)
         blocks = [unpack(block.to_pybytes()) for block in pack(map(table_of, tables))]
     assert [row for block in blocks for row in rows_of(block)] == [
         row for texts in tables for row in rows_of(table_of(texts))

@@ -18,7 +18,7 @@ from corpus.recipe import load_recipe
 from corpus.source_catalogue import load_catalogue
 from pipelines.planning.rates import Rates
 from pipelines.steps import threads
-from pipelines.steps.blocks import BLOCK_TEXT_BYTES, MAX_GROUPS
+from pipelines.steps.blocks import BLOCK_TEXT_BYTES, group_size_of
 from pipelines.steps.duplicates import partitions_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -233,7 +233,7 @@ def carried_on(measured: Measured, documents: float) -> float:
 def stage_shape(documents: float, text: float) -> dict[str, tuple[int, int]]:
     """Map tasks and partitions of each stage that has more than one, as pipelines/stages.py counts them."""
     blocks = round(text / BLOCK_TEXT_BYTES)
-    groups = -(-blocks // max(1, -(-blocks // MAX_GROUPS)))
+    groups = -(-blocks // group_size_of(blocks))
     exact, bands = partitions_for(round(documents)), partitions_for(round(documents) * BAND_RECORDS)
     return {
         "exact": (groups, exact),
