@@ -253,7 +253,7 @@ def main() -> int:
 
 
 def cell_seconds(work: str | None) -> float:
-    """CPU seconds of a cell: a row of a map task for a partition, written and read, as many as of 1e8 documents."""
+    """CPU seconds of a cell, a row written and read, where they are as many as in an exchange of 1e8 documents."""
     tasks, partitions = stage_shape(1e8, 1e8 * DRAWN_TEXT)["evidence"]
     row = {"key": np.zeros(partitions, np.uint64), "doc_id": np.zeros((partitions, 16), np.uint8)}
     with tempfile.TemporaryDirectory(prefix="cells-", dir=work) as store:
