@@ -22,7 +22,7 @@ from corpus.document import Texts
 from corpus.table import Columns, from_batch, gather, row_count, to_batch
 
 BLOCK_BYTES = 15 << 20  # design: blocks of at most 16 MiB; the rest is room for what Arrow adds to the rows
-_GATHER_BYTES = 4 << 20  # unpublished: our choice; smaller tables are put together, larger ones are not copied
+GATHER_BYTES = 4 << 20  # unpublished: our choice; smaller tables are put together, larger ones are not copied
 _CODEC, _PLAIN = pa.ipc.IpcWriteOptions(compression="lz4"), pa.ipc.IpcWriteOptions()
 # Unpublished: our choice. To have a codec made for every column takes longer than to write so little as it is.
 COMPRESSED_BYTES = 32 << 10
@@ -32,7 +32,7 @@ _TEXT = ""  # in the place of a numpy type
 def pack(tables: Iterable[Columns]) -> Iterator[pa.Buffer]:
     """Tables of the same columns as blocks; small tables share one, large ones are cut."""
     names: list[str] = []
-    for table in gather(tables, _GATHER_BYTES):
+    for table in gather(tables, GATHER_BYTES):
         batch = to_batch(table)
         names = names or batch.schema.names  # The first table says in which order the columns stand.
         for first, end in _cuts(table):
@@ -97,7 +97,8 @@ class Layout:
         return np.dtype([(name, kind or "<i8") for name, kind in self.fields])
 
     @cached_property
-    def _texts(self) -> list[str]:
+    def texts(self) -> list[str]:
+        """The columns of texts."""
         return [name for name, kind in self.fields if kind == _TEXT]
 
     def records(self, columns: Columns) -> NDArray[np.void]:
@@ -113,9 +114,9 @@ class Layout:
                 records[name] = column
         return records
 
-    def texts(self, columns: Columns) -> Texts:
-        """Of each row the texts of all columns, end to end."""
-        count, names = row_count(columns), self._texts
+    def interleaved(self, columns: Columns) -> Texts:
+        """Of each row the texts of all columns, end to end, as one text."""
+        count, names = row_count(columns), self.texts
         if len(names) < 2:
             return columns[names[0]] if names else Texts(np.zeros(0, np.uint8), np.zeros(count + 1, np.int64))
         by_column = Texts.concat([columns[name] for name in names])
@@ -123,19 +124,20 @@ class Layout:
         return Texts(by_row.data, by_row.offsets[:: len(names)])
 
     def columns(self, records: bytes, texts: bytes) -> Columns:
-        """The table of such records and texts."""
+        """The table of such records, and the texts of its rows end to end."""
         rows = np.frombuffer(records, self.record)
+        lengths = np.zeros((len(rows), len(self.texts)), np.int64)
+        for place, name in enumerate(self.texts):
+            lengths[:, place] = rows[name]
+        whole = Texts(np.frombuffer(texts, np.uint8), np.append(0, np.cumsum(lengths)))
         found: Columns = {}
         for name, kind in self.fields:
-            if kind.startswith("V"):
+            if kind == _TEXT:
+                found[name] = whole.take(np.arange(self.texts.index(name), len(whole), len(self.texts)))
+            elif kind.startswith("V"):
                 found[name] = np.ascontiguousarray(rows[name]).view(np.uint8).reshape(len(rows), -1)
-            elif kind != _TEXT:
+            else:
                 found[name] = np.ascontiguousarray(rows[name])
-        names = self._texts
-        lengths = np.stack([rows[name] for name in names], axis=1).ravel() if names else np.zeros(0, np.int64)
-        whole = Texts(np.frombuffer(texts, np.uint8), np.append(0, np.cumsum(lengths)))
-        for place, name in enumerate(names):
-            found[name] = whole.take(np.arange(place, len(whole), len(names)))
         return found
 
 

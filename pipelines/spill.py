@@ -16,23 +16,21 @@ from __future__ import annotations
 import itertools
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from corpus import storage
-from corpus.document import Texts
 from corpus.table import Columns, concat, cut, row_count, take
-from pipelines.packing import COMPRESSED_BYTES, Layout, pack, unpack
+from pipelines.packing import COMPRESSED_BYTES, GATHER_BYTES, Layout, pack, unpack
 from pipelines.stage import Stage, task_name
 
 BUDGET_BYTES = 64 << 20  # unpublished: our choice; what a map task holds before it flushes
-_GATHER_BYTES = 4 << 20  # unpublished: our choice; bare rows that a reader puts together
 _TAIL_BYTES = 4 << 10  # unpublished: our choice; read at once, and the whole index where partitions are a hundred
 _NUMBER = np.dtype("<u8")
-_ENTRY = 3
+_ENTRY = 3  # numbers
 
 
 class Writable(Protocol):
@@ -54,7 +52,7 @@ class SpillWriter:
         self._held: list[tuple[NDArray[np.int64], Columns]] = []
         self._bytes = self._end = 0
         self._entries: list[NDArray[np.int64]] = []
-        self._layout: Layout | None = None
+        self._layout = Layout(())
 
     def emit(self, partition: NDArray[np.int64], columns: Columns) -> None:
         """Takes rows, each for its partition.
@@ -65,9 +63,10 @@ class SpillWriter:
         if not row_count(columns):
             return
         layout = Layout.of(columns)
-        if layout != (self._layout or layout):
-            raise ValueError(f"columns change within an exchange: {layout.fields} after {self._layout}")
-        self._layout = layout
+        if not self._layout.fields:
+            self._layout = layout
+        if layout != self._layout:
+            raise ValueError(f"columns change within an exchange: {layout} after {self._layout}")
         self._held.append((partition, columns))
         self._bytes += sum(column.nbytes for column in columns.values())
         if self._bytes > BUDGET_BYTES:
@@ -80,38 +79,52 @@ class SpillWriter:
         entries = entries[np.argsort(entries[:, 0], kind="stable")]
         count = int(entries[-1, 0]) + 1 if len(entries) else 0
         firsts = np.searchsorted(entries[:, 0], np.arange(count + 1))
-        layout = self._layout.written() if self._layout else b""
+        layout = self._layout.written()
         for numbers in (entries[:, 1:], firsts):
             self._file.write(np.ascontiguousarray(numbers, _NUMBER).tobytes())
         self._file.write(layout + np.array([len(layout), count], _NUMBER).tobytes())
 
     def _flush(self) -> None:
         """Writes what is held."""
-        if not self._held or self._layout is None:
+        if not self._held:
             return
         partition = np.concatenate([numbers for numbers, _ in self._held])
         whole = concat(columns for _, columns in self._held)
         self._held, self._bytes = [], 0
         order = np.argsort(partition, kind="stable")
         partition, whole = partition[order], take(whole, order)
-        firsts = np.append(0, np.flatnonzero(np.diff(partition)) + 1)
-        rows = np.diff(np.append(firsts, len(partition)))
-        texts = self._layout.texts(whole)
-        ends = np.cumsum(rows)
-        sizes = rows * self._layout.record.itemsize + texts.offsets[ends] - texts.offsets[ends - rows]
+        starts = np.append(0, np.flatnonzero(np.diff(partition)) + 1)
+        ends = np.append(starts[1:], len(partition))
+        sizes = (ends - starts) * self._layout.record.itemsize
+        for name in self._layout.texts:
+            sizes += whole[name].offsets[ends] - whole[name].offsets[starts]
         is_large = sizes >= COMPRESSED_BYTES
-        for cell in np.flatnonzero(is_large):
-            for block in pack([cut(whole, firsts[cell], ends[cell])]):
-                self._write(
-                    memoryview(block), partition[firsts[[cell]]], np.array([block.size]), np.zeros(1, np.int64)
-                )
-        small = np.flatnonzero(~is_large)
-        if len(small):
-            if len(small) < len(rows):
-                of_small = np.flatnonzero(np.repeat(~is_large, rows))
-                whole, texts = take(whole, of_small), texts.take(of_small)
-            bare = _interleaved(self._layout.records(whole), texts, rows[small])
-            self._write(bare, partition[firsts[small]], sizes[small], rows[small])
+        for start, end in zip(starts[is_large].tolist(), ends[is_large].tolist(), strict=True):
+            for block in pack([cut(whole, start, end)]):
+                self._write(memoryview(block), partition[[start]], np.array([block.size]), np.zeros(1, np.int64))
+        if is_large.any():
+            whole = take(whole, np.repeat(~is_large, ends - starts))
+        self._write_bare(whole, partition[starts[~is_large]], sizes[~is_large], (ends - starts)[~is_large])
+
+    def _write_bare(
+        self, table: Columns, partition: NDArray[np.int64], sizes: NDArray[np.int64], rows: NDArray[np.int64]
+    ) -> None:
+        """Writes cells of so many rows and bytes each: of each its records, then its texts."""
+        if not len(rows):
+            return
+        records = memoryview(self._layout.records(table).view(np.uint8).data)
+        texts = self._layout.interleaved(table)
+        if not len(texts.data):
+            self._write(records, partition, sizes, rows)
+            return
+        said = memoryview(np.ascontiguousarray(texts.data).data)
+        ends = np.append(0, np.cumsum(rows))
+        of_records = itertools.pairwise((ends * self._layout.record.itemsize).tolist())
+        of_texts = itertools.pairwise(texts.offsets[ends].tolist())
+        pieces: list[memoryview] = []
+        for (first, end), (start, stop) in zip(of_records, of_texts, strict=True):
+            pieces += records[first:end], said[start:stop]
+        self._write(memoryview(b"".join(pieces)), partition, sizes, rows)
 
     def _write(
         self, data: memoryview, partition: NDArray[np.int64], sizes: NDArray[np.int64], rows: NDArray[np.int64]
@@ -121,19 +134,6 @@ class SpillWriter:
         ends = self._end + np.cumsum(sizes)
         self._entries.append(np.stack([partition, ends - sizes, sizes, rows], axis=1))
         self._end = int(ends[-1])
-
-
-def _interleaved(records: NDArray[np.void], texts: Texts, rows: NDArray[np.int64]) -> memoryview:
-    """Cells of so many rows each, end to end: of each its records, then its texts."""
-    packed, said = (memoryview(np.ascontiguousarray(data).view(np.uint8).data) for data in (records, texts.data))
-    if not len(said):
-        return packed
-    ends = np.append(0, np.cumsum(rows))
-    pieces: list[memoryview] = []
-    of_texts = itertools.pairwise(texts.offsets[ends].tolist())
-    for (first, end), (start, stop) in zip(itertools.pairwise(ends.tolist()), of_texts, strict=True):
-        pieces += packed[first * records.itemsize : end * records.itemsize], said[start:stop]
-    return memoryview(b"".join(pieces))
 
 
 class Spill:
@@ -152,7 +152,7 @@ class Spill:
         end -= 2 * _NUMBER.itemsize
         size, self.partitions = self._numbers(end, 2)
         end -= size
-        self.layout = Layout.read(self._read(end, size)) if size else Layout(())
+        self.layout = Layout.read(self._read(end, size))
         self._firsts = end - (self.partitions + 1) * _NUMBER.itemsize
         (entries,) = self._numbers(end - _NUMBER.itemsize, 1)
         self._entries = self._firsts - entries * _ENTRY * _NUMBER.itemsize
@@ -186,14 +186,19 @@ def tables(spills: Iterable[Spill], partition: int) -> Iterator[Columns]:
             if not rows:
                 yield unpack(data)
                 continue
-            if held and (size > _GATHER_BYTES or spill.layout != layout):
-                yield layout.columns(*map(b"".join, zip(*held, strict=True)))
+            if held and (size > GATHER_BYTES or spill.layout != layout):
+                yield _together(layout, held)
                 held, size = [], 0
             layout, size = spill.layout, size + len(data)
             records = rows * layout.record.itemsize
             held.append((data[:records], data[records:]))
     if held:
-        yield layout.columns(*map(b"".join, zip(*held, strict=True)))
+        yield _together(layout, held)
+
+
+def _together(layout: Layout, cells: Sequence[tuple[bytes, bytes]]) -> Columns:
+    """Cells of bare rows, each its records and its texts, as one table."""
+    return layout.columns(b"".join(records for records, _ in cells), b"".join(texts for _, texts in cells))
 
 
 def spill_url(stage: Stage, task: str) -> str:
