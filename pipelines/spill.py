@@ -177,14 +177,14 @@ class Spill:
         return self._file.read(size)
 
 
-def tables(spills: Iterable[Spill], partition: int) -> Iterator[Columns]:
-    """The rows of one partition in some spills: blocks one at a time, bare rows put together."""
+def pieces(spills: Iterable[Spill], partition: int) -> Iterator[bytes | Columns]:
+    """The rows of one partition in some spills: blocks as they lie, bare rows put together in tables."""
     held: list[tuple[bytes, bytes]] = []
     layout, size = Layout(()), 0
     for spill in spills:
         for data, rows in spill.cells(partition):
             if not rows:
-                yield unpack(data)
+                yield data
                 continue
             if held and (size > GATHER_BYTES or spill.layout != layout):
                 yield _together(layout, held)
@@ -201,6 +201,17 @@ def _together(layout: Layout, cells: Sequence[tuple[bytes, bytes]]) -> Columns:
     return layout.columns(b"".join(records for records, _ in cells), b"".join(texts for _, texts in cells))
 
 
+def read_blocks(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """All rows of a spill, partition by partition, in blocks that say themselves what they hold."""
+    spill = Spill(file)
+    for partition in range(spill.partitions):
+        for piece in pieces([spill], partition):
+            if isinstance(piece, bytes):
+                yield partition, piece
+            else:
+                yield from ((partition, block.to_pybytes()) for block in pack([piece]))
+
+
 def spill_url(stage: Stage, task: str) -> str:
     """Where the rows of a map task lie."""
     return storage.join(stage.folder, "spill", task)
@@ -208,7 +219,8 @@ def spill_url(stage: Stage, task: str) -> str:
 
 def read_spills(stage: Stage, partition: int) -> Iterator[Columns]:
     """The rows of one partition from all map tasks."""
-    return tables(_spills(stage), partition)
+    for piece in pieces(_spills(stage), partition):
+        yield unpack(piece) if isinstance(piece, bytes) else piece
 
 
 def _spills(stage: Stage) -> Iterator[Spill]:

@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator
 from corpus import storage
 from corpus.storage import NewFile
 from corpus.table import Columns
-from pipelines.packing import pack
-from pipelines.spill import BUDGET_BYTES, Spill, SpillWriter, read_spills, spill_url, tables
+from pipelines.spill import BUDGET_BYTES, SpillWriter, read_blocks, read_spills, spill_url
 from pipelines.stage import Output, Stage, done_tasks, publish_marker, task_name
 
 Tick = Callable[[int, int], None]
@@ -95,10 +94,7 @@ def map_blocks(stage: Stage, number: int, tick: Tick) -> Iterator[tuple[int, byt
 
     def hand_on() -> Iterator[tuple[int, bytes]]:
         with file:
-            written = Spill(file)
-            for partition in range(written.partitions):
-                for block in pack(tables([written], partition)):
-                    yield partition, block.to_pybytes()
+            yield from read_blocks(file)
         publish_marker(stage, task, output)
         ticker.flush()
 

@@ -17,7 +17,7 @@ from corpus.storage import NewFile
 from corpus.table import Columns
 from pipelines import packing, spill
 from pipelines.packing import pack, unpack
-from pipelines.spill import SpillWriter, read_spills, spill_url
+from pipelines.spill import SpillWriter, read_blocks, read_spills, spill_url
 from pipelines.stage import Output, Stage, task_name
 
 
@@ -133,6 +133,24 @@ def test_every_row_of_a_spill_comes_in_its_partition_once(
     everything = [row for tables in tasks for rows, _ in tables for row in rows]
     for partition in range(PARTITIONS):
         assert found[partition] == sorted(row[1:] for row in everything if row[0] == partition)
+
+
+@given(tables=st.lists(st.tuples(ROWS, st.booleans()), max_size=4), large=st.integers(1, 200))
+def test_blocks_of_a_spill_hold_its_rows_and_no_others(
+    tables: list[tuple[list[tuple[int, int, bytes, bytes, bytes]], bool]], large: int
+) -> None:
+    """For an engine with a way of its own, blocks say themselves what they hold."""
+    file = io.BytesIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spill, "COMPRESSED_BYTES", large)
+        writer = SpillWriter(file)
+        for rows, turned in tables:
+            if rows:
+                writer.emit(*emitted(rows, turned))
+        writer.finish()
+        found = [(partition, *row) for partition, block in read_blocks(file) for row in held(unpack(block))]
+    assert sorted(found) == sorted(row for rows, _ in tables for row in rows)
+    assert [row[0] for row in found] == sorted(row[0] for row in found)
 
 
 def test_of_thousands_of_partitions_each_is_found(tmp_path: Path) -> None:
