@@ -240,11 +240,12 @@ def main() -> int:
     if any(size % CELL for size in sizes):
         parser.error(f"sizes are multiples of {CELL:,}")
     found = []
+    cell = cell_seconds(options.work) if options.results else 0.0
     for size in sizes:
         found.append(measured(size, options.workers, options.work))
         print(f"{size:,} documents: {total(found[-1]):,.1f} CPU-s", flush=True)
         if options.results:
-            write(sizes[: len(found)], found, options)
+            write(sizes[: len(found)], found, options.workers, cell)
     print(stage_table(sizes, found))
     faults = faults_of(sizes, found)
     for fault in faults:
@@ -274,14 +275,14 @@ def _nothing(job: None, number: int, output: Output) -> None:
     """The map of a stage that is never run."""
 
 
-def write(sizes: Sequence[int], found: Sequence[dict[str, Cost]], options: argparse.Namespace) -> None:
+def write(sizes: Sequence[int], found: Sequence[dict[str, Cost]], workers: int, cell: float) -> None:
     """Keeps what was measured."""
     body = {
         "on": machine(),
         "with": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
         "at": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "workers": options.workers,
-        "cell": cell_seconds(options.work),
+        "workers": workers,
+        "cell": cell,
         "sizes": {
             str(size): {name: asdict(cost) for name, cost in costs.items()}
             for size, costs in zip(sizes, found, strict=True)
