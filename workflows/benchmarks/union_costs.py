@@ -68,7 +68,8 @@ def section(measured: Measured, rates: Rates, tables: Sequence[Prices]) -> str:
     return "\n\n".join(
         [
             "## Scale",
-            f"`python workflows/soak/scale.py --results` on {measured.on}; {measured.libraries}; "
+            f"`python workflows/soak/scale.py --sizes {','.join(map(str, sorted(measured.sizes)))} --results` on "
+            f"{measured.on}; {measured.libraries}; "
             f"{measured.workers} workers, {measured.at}. **Measured**: the pipeline's own stages on the local "
             "engine, over documents and threads whose texts are drawn as the sample has them. CPU-seconds are "
             "without what the drawing took, memory is with it. A power is that of the size with which the seconds "
