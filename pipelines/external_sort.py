@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from corpus.errors import StoreError
 from corpus.table import Columns, concat, cut, fixed_key, row_count, take
-from pipelines.spill import pack, unpack
+from pipelines.packing import pack, unpack
 
 BUDGET_BYTES: Final = 64 << 20  # unpublished: our choice; three times that are held while a run is sorted
 _TABLE_BYTES: Final = 1 << 20  # unpublished: our choice; what is held of each run while runs are merged

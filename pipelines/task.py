@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from corpus import storage
 from corpus.storage import NewFile
 from corpus.table import Columns
-from pipelines.spill import BUDGET_BYTES, SpillWriter, read_spills, spill_url
+from pipelines.spill import BUDGET_BYTES, SpillWriter, read_blocks, read_spills, spill_url
 from pipelines.stage import Output, Stage, done_tasks, publish_marker, task_name
 
 Tick = Callable[[int, int], None]
@@ -77,7 +77,7 @@ def run_map(stage: Stage, number: int, tick: Tick) -> None:
 
 
 def map_blocks(stage: Stage, number: int, tick: Tick) -> Iterator[tuple[int, bytes]]:
-    """One map task of an exchange, now; its rows go on as blocks: (partition, block), read as they are asked for.
+    """One map task of an exchange, now; its rows go on as (partition, block), packed as they are asked for.
 
     Past the budget they wait on this machine's disk. The marker is published behind the last of them.
     """
@@ -87,16 +87,14 @@ def map_blocks(stage: Stage, number: int, tick: Tick) -> Iterator[tuple[int, byt
         spill = SpillWriter(file)
         output = Output(stage, task, spill, ticker)
         stage.map(stage.job, number, output)
-        spill.flush()
+        spill.finish()
     except BaseException:
         file.close()
         raise
 
     def hand_on() -> Iterator[tuple[int, bytes]]:
         with file:
-            for partition, start, size in spill.entries.tolist():
-                file.seek(start)
-                yield partition, file.read(size)
+            yield from read_blocks(file)
         publish_marker(stage, task, output)
         ticker.flush()
 

@@ -17,8 +17,8 @@ from typing import TypeVar
 import apache_beam as beam
 
 from pipelines.fleet import check_fleet, versions
+from pipelines.packing import unpack
 from pipelines.retry import ATTEMPTS, may_pass
-from pipelines.spill import unpack
 from pipelines.stage import Stage
 from pipelines.stage_file import read_stage
 from pipelines.task import map_blocks, reduce_blocks, run_map, undone

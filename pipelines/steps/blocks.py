@@ -13,6 +13,7 @@ row in its rows part.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -28,7 +29,9 @@ from pipelines.stage import Output, Sealed
 
 BLOCK_TEXT_BYTES = 32 << 20  # unpublished: our choice; bounds what a task holds of a block's text
 BATCH_TEXT_BYTES = 4 << 20  # design: kernels work on batches of 1-4 MB
-MAX_GROUPS = 4096  # partitions of an exchange by block; bounds the number of spill streams
+# Unpublished: our choice. Of so many blocks and fewer every block is a group; of more, groups grow as they do in
+# number, so that tasks times partitions of an exchange by block grow as the blocks do, and no faster.
+ALONE = 128
 
 # The stages that write blocks, in their order.
 BLOCK_STAGES = ("documents", "threads", "chains", "items", "stories")
@@ -75,8 +78,8 @@ class Blocks:
 
     @property
     def group_size(self) -> int:
-        """Blocks in a group; a function of the number of blocks alone."""
-        return max(1, -(-len(self.rows) // MAX_GROUPS))
+        """Blocks in a group."""
+        return group_size_of(len(self.rows))
 
     @property
     def groups(self) -> int:
@@ -104,6 +107,11 @@ class Blocks:
         """The texts of a block in batches: (row numbers, texts)."""
         for columns in read_part(self.text[block]):
             yield columns["row"], columns["text"]
+
+
+def group_size_of(blocks: int) -> int:
+    """Blocks in a group of an exchange by block; a function of their number alone."""
+    return max(1, math.isqrt(blocks // ALONE))
 
 
 def ledger_starts(manifest: Manifest) -> NDArray[np.int64]:

@@ -35,8 +35,8 @@ from pipelines.steps.blocks import Blocks, rows_by_block
 from pipelines.steps.least import Least
 
 RECORDS_PER_PARTITION = 250_000  # unpublished: our choice; about 20 MB of digest records
-# Unpublished: our choice, as of groups of blocks. What an exchange costs beside its rows is tasks times
-# partitions; beyond a billion records each partition is sorted on disk.
+# Unpublished: our choice. What an exchange costs beside its rows is tasks times partitions; beyond a billion
+# records each partition is sorted on disk.
 MAX_PARTITIONS = 4096
 _ADDRESS = ("block", "row")
 _IDENTITY = ("doc_id", "source", "block", "row")

@@ -30,10 +30,10 @@ from corpus.table import Columns, concat
 from pipelines.driver import Driver
 from pipelines.engines.local import LocalEngine
 from pipelines.fleet import versions
+from pipelines.packing import BLOCK_BYTES, unpack
 from pipelines.progress import Progress
 from pipelines.retry import ATTEMPTS
 from pipelines.runners import Choice
-from pipelines.spill import BLOCK_BYTES, unpack
 from pipelines.stage import Output, Sealed, Stage, done_tasks
 from pipelines.stage_file import read_stage, write_stage
 from pipelines.task import map_blocks, run_map

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from corpus.drops import Drop
 from corpus.manifest import Manifest, load_manifest, read_ref
 from corpus.provenance import Ledger, read_placement
 from corpus.table import concat
+from pipelines.steps.blocks import ALONE, group_size_of
 from pipelines.steps.duplicates import MAX_PARTITIONS, partitions_for
 
 SOAK = Path(__file__).parents[2] / "workflows" / "soak"
@@ -155,3 +158,13 @@ def test_a_power_is_told_from_two_sizes() -> None:
 
 def test_partitions_by_key_stop_growing() -> None:
     assert [partitions_for(10**size) for size in (0, 5, 6, 9, 12)] == [1, 1, 4, 4000, MAX_PARTITIONS]
+
+
+@given(st.integers(0, 10**7))
+def test_groups_of_blocks_grow_no_faster_than_their_cells_may(blocks: int) -> None:
+    """Cells of an exchange from group to group grow as blocks do, and each block is in a group."""
+    size = group_size_of(blocks)
+    assert size == 1 or (size * size * ALONE <= blocks < (size + 1) * (size + 1) * ALONE)
+    groups = -(-blocks // size)
+    assert groups * groups <= 4 * ALONE * max(blocks, ALONE) + 4 * groups
+    assert (groups - 1) * size < max(1, blocks)

@@ -18,7 +18,19 @@ BENCHMARKS = Path(__file__).parents[2] / "workflows" / "benchmarks"
 
 sys.path.insert(0, str(BENCHMARKS))
 from union_costs import HOUR, section  # noqa: E402
-from union_model import COSTS, RECIPES, Load, Measured, documents_of, loads, sources, stage_shape  # noqa: E402
+from union_model import (  # noqa: E402
+    COSTS,
+    PAID_ONCE,
+    RECIPES,
+    Load,
+    Measured,
+    behind_readers,
+    carried_on,
+    documents_of,
+    loads,
+    sources,
+    stage_shape,
+)
 
 sys.path.remove(str(BENCHMARKS))
 
@@ -52,6 +64,15 @@ def test_tasks_are_counted_as_the_pipeline_counts_them() -> None:
             if name in ("exact", "candidates", "evidence"):
                 assert maps == pytest.approx(costs[name].tasks[0], rel=0.5, abs=2)
                 assert partitions == pytest.approx(costs[name].tasks[1], rel=0.5, abs=2)
+
+
+def test_what_is_carried_on_to_its_own_size_is_what_was_measured() -> None:
+    """But for what is paid once, and for cells and tasks that the model counts by the mean length of a text."""
+    for size, costs in MEASURED.sizes.items():
+        count = documents_of(costs)
+        once = sum(costs[name].cpu for name in PAID_ONCE)
+        assert carried_on(MEASURED, size, count) == pytest.approx(behind_readers(costs) - once, rel=0.15)
+        assert carried_on(MEASURED, size, 100 * count) > 90 * carried_on(MEASURED, size, count)
 
 
 @given(cpu=st.floats(0.1, 1e6), tasks=st.integers(1, 10**5), longest=st.floats(0, 1e4), cores=st.integers(1, 4096))

@@ -19,21 +19,23 @@ from union_model import (
     ALONE,
     COMMENTS,
     COSTS,
+    DRAWN_TEXT,
     ENGLISH,
     LANGUAGE_SECONDS,
     PACKED,
     PAGE_SECONDS,
     PAGES,
-    READING,
     Load,
     Measured,
     Source,
+    behind_readers,
     carried_on,
     documents_of,
     kernels,
     loads,
     per_byte,
     sources,
+    stage_shape,
 )
 
 from pipelines.planning.prices import Prices, load_prices
@@ -44,6 +46,7 @@ HOUR, GB = 3600.0, 2**30
 PEAK_BYTES = 1.5e9  # design, section 9: a worker's
 FIXED_BYTES = 0.4e9  # what a worker has loaded before it holds a row: the smallest size's peak
 LOSER_BYTES = 45  # pipelines/steps/losers.py
+MANY = 10**8  # documents that are to cost no more than 1.3 of what they do at a hundredth; 1.1 is hoped for
 SIMILAR_ENDS = 1.5  # documents to a measured pair, between those of pairs alone and of families
 
 
@@ -65,18 +68,19 @@ def section(measured: Measured, rates: Rates, tables: Sequence[Prices]) -> str:
     return "\n\n".join(
         [
             "## Scale",
-            f"`python workflows/soak/scale.py --results` on {measured.on}; {measured.libraries}; "
+            f"`python workflows/soak/scale.py --sizes {','.join(map(str, sorted(measured.sizes)))} --results` on "
+            f"{measured.on}; {measured.libraries}; "
             f"{measured.workers} workers, {measured.at}. **Measured**: the pipeline's own stages on the local "
             "engine, over documents and threads whose texts are drawn as the sample has them. CPU-seconds are "
             "without what the drawing took, memory is with it. A power is that of the size with which the seconds "
             "grow between the two largest: 1 is linear.",
             _measured(measured),
             _growth(measured),
-            *filter(None, [measured.beyond]),
             f"A cell, a map task's rows for one partition however few, takes {1e6 * measured.cell:,.0f} us to be "
-            "packed, opened and unpacked. With as many as the pipeline would count, 1e8 documents would take "
-            f"{1e6 * carried_on(measured, 1e8) / 1e8:,.1f} us each behind the readers, by carrying on: they were "
-            "not built.",
+            "written, opened and read, measured where they are as many as in an exchange of 1e8 documents. With "
+            "as many cells as the pipeline counts, and all else as at one size, a document of another size would "
+            "cost behind the readers (1e8 were not built):",
+            _carried(measured),
             "**Carried on**, by `python workflows/benchmarks/union_costs.py`: documents as they cost at the "
             "largest size, cells as the pipeline will count them, bytes by workflows/costs/rates.json. Counts of "
             f"the Pile's sets, of books and of stories are the catalogue's; {COMMENTS:.0e} comments, {PAGES:.0e} "
@@ -127,7 +131,7 @@ def _growth(measured: Measured) -> str:
     rows = []
     for size, costs in sorted(measured.sizes.items()):
         seconds = sum(cost.cpu + cost.driver for cost in costs.values())
-        behind = sum(cost.cpu + cost.driver for name, cost in costs.items() if name not in READING)
+        behind = behind_readers(costs)
         count = documents_of(costs)
         peak = max(costs.values(), key=lambda cost: cost.worker).worker
         parent = max(cost.parent for cost in costs.values())
@@ -137,6 +141,22 @@ def _growth(measured: Measured) -> str:
         )  # fmt: skip
     heads = ["documents of files", "with chains", "CPU-s", "CPU-us a document", "behind the readers"]
     return table([*heads, "worker's peak MB", "driver's peak MB"], rows)
+
+
+def _carried(measured: Measured) -> str:
+    """What a document would cost at other sizes, beside what it did cost."""
+    first, *others = sorted(measured.sizes)[-2:]
+    before = behind_readers(measured.sizes[first]) / documents_of(measured.sizes[first])
+    rows: list[list[object]] = []
+    for size in (first, *others, None):
+        count = documents_of(measured.sizes[size]) if size else MANY
+        carried = [carried_on(measured, base, count) / count for base in (first, *others)]
+        found = behind_readers(measured.sizes[size]) / count if size else carried[-1]
+        cells = sum(maps * partitions for maps, partitions in stage_shape(count, count * DRAWN_TEXT).values())
+        row = [f"{count:,}", f"{cells / 1e6:,.2f}", *(f"{1e6 * one:,.1f}" for one in carried)]
+        rows.append([*row, f"{1e6 * found:,.1f}" if size else "", f"{found / before:.2f}"])
+    heads = ["documents with chains", "million cells", *(f"us, as at {size:,}" for size in (first, *others))]
+    return table([*heads, "us, measured", f"against {first:,}"], rows)
 
 
 def _sources(rates: Rates, union: Sequence[Source], stages: Sequence[Load]) -> str:
@@ -182,7 +202,7 @@ def _cores(cores: int) -> str:
 
 def _breaks(measured: Measured, documents: float) -> str:
     """What is the first to give way, and where."""
-    costs = measured.sizes[max(measured.sizes)]
+    costs = measured.sizes[measured.largest]
     count = documents_of(costs)
     similar = SIMILAR_ENDS * costs["evidence"].rows / count
     first = (PEAK_BYTES - FIXED_BYTES) / (similar * LOSER_BYTES)
@@ -196,17 +216,6 @@ def _breaks(measured: Measured, documents: float) -> str:
             f"{(documents * similar * LOSER_BYTES + FIXED_BYTES) / 1e9:.1f} GB there.",
             "- Time: on 1,000 cores the stages of one task, the driver, and before them the largest dump.",
             "- Requests: on an object store without a shuffle of its own, each cell is two reads.",
-            "",
-            "What was changed so that it does not break before:",
-            "",
-            "- Rows of an exchange are divided when they are written and not when they come. Of 12,000 partitions "
-            "a row took 34 us and its worker 1.4 GB, now 2 us and 0.2 GB; of 240 partitions 1.6 and now 0.5 us.",
-            "- What is small is packed without a codec, and cut from what was sorted once: a cell of four shingle "
-            "sets took 390 us to write and 135 to unpack, now 65 and 40. At 1e7 documents, with 490,000 cells, a "
-            "map task of `evidence` took 0.34 CPU-s, now 0.11.",
-            "- Of a spill's index one partition's entries are read alone: at 12,000 partitions it was 240 kB a "
-            "cell, which grew with the square of the partitions.",
-            "- Partitions by key are at most 4,096, as groups of blocks are: cells stop growing there.",
         ]
     )
 

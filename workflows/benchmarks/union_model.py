@@ -18,7 +18,7 @@ from corpus.recipe import load_recipe
 from corpus.source_catalogue import load_catalogue
 from pipelines.planning.rates import Rates
 from pipelines.steps import threads
-from pipelines.steps.blocks import BLOCK_TEXT_BYTES, MAX_GROUPS
+from pipelines.steps.blocks import BLOCK_TEXT_BYTES, group_size_of
 from pipelines.steps.duplicates import partitions_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,10 +73,9 @@ class Measured(msgspec.Struct, frozen=True):
     """The file that soak/scale.py writes.
 
     Attributes:
-        cell: CPU seconds of a map task's rows for one partition, however few: packed, opened, unpacked.
+        cell: CPU seconds of a map task's rows for one partition, however few: written, opened, read.
         sizes: Documents of files -> stage -> cost.
         libraries: Their versions; `with` is a word of Python's.
-        beyond: What is known of a larger build that was not run to its end; written by hand.
     """
 
     on: str
@@ -85,7 +84,11 @@ class Measured(msgspec.Struct, frozen=True):
     cell: float
     sizes: dict[int, dict[str, Cost]]
     libraries: str = msgspec.field(name="with")
-    beyond: str = ""
+
+    @property
+    def largest(self) -> int:
+        """Documents of files of the largest build."""
+        return max(self.sizes)
 
 
 @dataclass(frozen=True)
@@ -132,9 +135,9 @@ class Load:
         return max(self.longest, math.ceil(self.tasks / cores) * self.cpu / self.tasks)
 
 
-def per_document(measured: Measured, stage: str) -> float:
-    """CPU seconds of a stage for a document, as at the largest size, its cells and its text apart."""
-    costs = measured.sizes[max(measured.sizes)]
+def per_document(measured: Measured, stage: str, size: int) -> float:
+    """CPU seconds of a stage for a document, as at one size, its cells and its text apart."""
+    costs = measured.sizes[size]
     maps, reduces = costs[stage].tasks
     return max(0.0, costs[stage].cpu - maps * reduces * measured.cell) / documents_of(costs)
 
@@ -196,7 +199,7 @@ def kernels(rates: Rates) -> dict[str, float]:
 def loads(measured: Measured, rates: Rates, union: Sequence[Source]) -> list[Load]:
     """The stages of the whole build; all reading is one, and so is all that the driver does."""
     documents, text = sum(one.documents for one in union), sum(one.text for one in union)
-    costs = measured.sizes[max(measured.sizes)]
+    costs = measured.sizes[measured.largest]
     held, paid, shape = documents_of(costs), kernels(rates), stage_shape(documents, text)
     # Bytes that grow with the text and not with its documents: blocks as lz4 packs them, and ids.
     ids = 2 * TOKENS_A_BYTE * text
@@ -206,7 +209,7 @@ def loads(measured: Measured, rates: Rates, union: Sequence[Source]) -> list[Loa
         if name in (*READING, *PAID_ONCE):
             continue
         maps, reduces = shape.get(name, (1, 0))
-        cpu = documents * per_document(measured, name) + maps * reduces * measured.cell
+        cpu = documents * per_document(measured, name, measured.largest) + maps * reduces * measured.cell
         found.append(
             Load(
                 name,
@@ -217,23 +220,33 @@ def loads(measured: Measured, rates: Rates, union: Sequence[Source]) -> list[Loa
                 documents * cost.written / held + written.get(name, 0.0),
             )
         )
-    handed = sum(cost.tasks[0] + cost.tasks[1] for cost in costs.values())
-    by_driver = sum(cost.driver for cost in costs.values()) / handed
-    return [*found, Load("driver", by_driver * sum(one.tasks for one in found), 1, 0, 0.0, 0.0)]
+    tasks = sum(one.tasks for one in found)
+    return [*found, Load("driver", tasks * by_driver(costs), 1, 0, 0.0, 0.0)]
 
 
-def carried_on(measured: Measured, documents: float) -> float:
-    """CPU seconds behind the readers of a drawn corpus of so many documents, by the same arithmetic."""
-    shape = stage_shape(documents, documents * DRAWN_TEXT)
-    names = [name for name in measured.sizes[max(measured.sizes)] if name not in (*READING, *PAID_ONCE)]
+def by_driver(costs: dict[str, Cost]) -> float:
+    """CPU seconds that the driver takes for a task."""
+    return sum(cost.driver for cost in costs.values()) / sum(sum(cost.tasks) for cost in costs.values())
+
+
+def carried_on(measured: Measured, size: int, documents: float) -> float:
+    """CPU seconds behind the readers of a drawn corpus of so many documents, by what one size took."""
+    shape, costs = stage_shape(documents, documents * DRAWN_TEXT), measured.sizes[size]
+    of_documents = sum(per_document(measured, name, size) for name in costs if name not in (*READING, *PAID_ONCE))
     cells = sum(maps * reduces for maps, reduces in shape.values())
-    return documents * sum(per_document(measured, name) for name in names) + cells * measured.cell
+    tasks = sum(maps + reduces for maps, reduces in shape.values())
+    return documents * of_documents + cells * measured.cell + tasks * by_driver(costs)
+
+
+def behind_readers(costs: dict[str, Cost]) -> float:
+    """CPU seconds of all stages behind the readers, as measured."""
+    return sum(cost.cpu + cost.driver for name, cost in costs.items() if name not in READING)
 
 
 def stage_shape(documents: float, text: float) -> dict[str, tuple[int, int]]:
     """Map tasks and partitions of each stage that has more than one, as pipelines/stages.py counts them."""
     blocks = round(text / BLOCK_TEXT_BYTES)
-    groups = -(-blocks // max(1, -(-blocks // MAX_GROUPS)))
+    groups = -(-blocks // group_size_of(blocks))
     exact, bands = partitions_for(round(documents)), partitions_for(round(documents) * BAND_RECORDS)
     return {
         "exact": (groups, exact),

@@ -31,6 +31,7 @@ import numpy as np
 from results import machine, table
 from stand_ins import SPENT, THINNED, Simulation
 from textless import CELL, Draws, shared_likeness
+from union_model import DRAWN_TEXT, stage_shape
 from watch import watch
 
 from corpus import storage
@@ -49,7 +50,6 @@ from pipelines.steps import tokens
 RECIPE = Path(__file__).with_suffix(".toml")
 MEASURED = Path(__file__).resolve().parents[1] / "costs" / "scale.json"
 PEAK_BYTES = 1.5e9  # design, section 9
-CELLS = 4096
 GROWTH = 1.3  # CPU per document, of the largest size against the one before
 LIBRARIES = ("numpy", "numba", "pyarrow")
 
@@ -240,11 +240,12 @@ def main() -> int:
     if any(size % CELL for size in sizes):
         parser.error(f"sizes are multiples of {CELL:,}")
     found = []
+    cell = cell_seconds(options.work) if options.results else 0.0
     for size in sizes:
         found.append(measured(size, options.workers, options.work))
         print(f"{size:,} documents: {total(found[-1]):,.1f} CPU-s", flush=True)
         if options.results:
-            write(sizes[: len(found)], found, options.workers)
+            write(sizes[: len(found)], found, options.workers, cell)
     print(stage_table(sizes, found))
     faults = faults_of(sizes, found)
     for fault in faults:
@@ -252,34 +253,36 @@ def main() -> int:
     return 1 if faults else 0
 
 
-def cell_seconds() -> float:
-    """CPU seconds of a row in a partition of its own: packed by its map task, opened and unpacked by a reducer."""
-    row = {"key": np.zeros(CELLS, np.uint64), "doc_id": np.zeros((CELLS, 16), np.uint8)}
-    with tempfile.TemporaryDirectory() as store:
-        stage = Stage("cells", store, {}, [], None, 1, _nothing, CELLS)
+def cell_seconds(work: str | None) -> float:
+    """CPU seconds of a cell, a row written and read, where they are as many as in an exchange of 1e8 documents."""
+    tasks, partitions = stage_shape(1e8, 1e8 * DRAWN_TEXT)["evidence"]
+    row = {"key": np.zeros(partitions, np.uint64), "doc_id": np.zeros((partitions, 16), np.uint8)}
+    with tempfile.TemporaryDirectory(prefix="cells-", dir=work) as store:
+        stage = Stage("cells", store, {}, [], None, tasks, _nothing, partitions)
         start = time.process_time()
-        file = storage.NewFile(spill_url(stage, task_name("map", 0)))
-        spill = SpillWriter(file)
-        spill.emit(np.arange(CELLS), row)
-        spill.finish()
-        file.publish()
-        read = sum(len(rows["key"]) for partition in range(CELLS) for rows in read_spills(stage, partition))
-        assert read == CELLS
-        return (time.process_time() - start) / CELLS
+        for task in range(tasks):
+            file = storage.NewFile(spill_url(stage, task_name("map", task)))
+            spill = SpillWriter(file)
+            spill.emit(np.arange(partitions), row)
+            spill.finish()
+            file.publish()
+        read = sum(len(rows["key"]) for partition in range(partitions) for rows in read_spills(stage, partition))
+        assert read == tasks * partitions
+        return (time.process_time() - start) / read
 
 
 def _nothing(job: None, number: int, output: Output) -> None:
     """The map of a stage that is never run."""
 
 
-def write(sizes: Sequence[int], found: Sequence[dict[str, Cost]], workers: int) -> None:
+def write(sizes: Sequence[int], found: Sequence[dict[str, Cost]], workers: int, cell: float) -> None:
     """Keeps what was measured."""
     body = {
         "on": machine(),
         "with": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
         "at": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "workers": workers,
-        "cell": cell_seconds(),
+        "cell": cell,
         "sizes": {
             str(size): {name: asdict(cost) for name, cost in costs.items()}
             for size, costs in zip(sizes, found, strict=True)
