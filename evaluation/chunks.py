@@ -1,7 +1,7 @@
 """Prompts in chunks: what is scored in one pass, kept in one go, and scored again if it was not.
 
 Which prompts make a chunk depends on the prompts alone. So neither the number of processes nor the moment of a
-kill changes what is computed together.
+kill changes what is computed together: the results are the same to the last bit.
 """
 
 from __future__ import annotations
