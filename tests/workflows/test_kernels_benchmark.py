@@ -24,6 +24,7 @@ from peer import Peer  # noqa: E402
 
 del sys.path[0]
 
+from corpus.document import Texts  # noqa: E402
 from corpus.encoders import TokenizersEncoder  # noqa: E402
 from corpus.recipe import load_recipe  # noqa: E402
 from corpus.shard import Shard  # noqa: E402
@@ -168,7 +169,9 @@ def test_files_that_are_missing_are_made_of_those_there(data: Path, tmp_path: Pa
     given = sorted(data.glob("*.zst"))
     assert build.enough(given, 1, tmp_path) == given[:1]
     made = build.enough(given, 5, tmp_path)
-    found = [pieces.records_of(path.parent, _pinned(path), RECIPE.input[0], 2**20) for path in made]
+    found: list[list[Texts]] = [[] for _ in made]
+    for path, texts in zip(made, found, strict=True):
+        pieces.read(path.parent, _pinned(path), RECIPE, texts.append)
     words = [sorted(b" ".join(text for batch in file for text in batch).split()) for file in found]
     assert len(made) == 5
     assert words[0] == words[2] == words[4]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, zip_longest
@@ -23,7 +23,7 @@ from corpus.document import Texts
 from corpus.encoders import best_encoder, choose_encoder
 from corpus.normalise import normalise
 from corpus.readers.formats import FORMATS
-from corpus.recipe import Input, Recipe
+from corpus.recipe import Recipe
 from corpus.shard import write_shard
 from corpus.source import Blob
 from corpus.tokenizer import Encoder, Tokens, encode_documents, load_vocabulary
@@ -98,15 +98,15 @@ def cut(files: Sequence[Path], count: int, megabytes: float, recipe: Recipe, fol
         yield _piece(held, recipe, encoder, folder / f"{number:02d}")
 
 
-def records_of(piece_folder: Path, blob: Blob, entry: Input, limit: int) -> list[Texts]:
-    """The texts of a blob as a build reads them: watched, hashed, and proved against its pin."""
-    batches: list[Texts] = []
+def read(folder: Path, blob: Blob, recipe: Recipe, take: Callable[[Texts], object]) -> None:
+    """Gives away the texts of a blob in batches, as a build reads them: watched, hashed, proved by its pin."""
+    (entry,) = recipe.input
 
     def consume(chunks: Iterator[bytes]) -> None:
-        batches.extend(records.text for records in FORMATS[entry.reader].read(entry, chunks, limit))
+        for records in FORMATS[entry.reader].read(entry, chunks, recipe.max_record_bytes):
+            take(records.text)
 
-    read_blob(str(piece_folder), blob, "stop", consume)
-    return batches
+    read_blob(str(folder), blob, "stop", consume)
 
 
 def _sound_lines(path: Path) -> Iterator[tuple[bytes, int]]:
@@ -127,7 +127,8 @@ def _piece(lines: Sequence[bytes], recipe: Recipe, encoder: Encoder, folder: Pat
     (folder / "raw.jsonl.zst").write_bytes(packed)
     (entry,) = recipe.input
     blob = Blob(entry.name, "raw.jsonl.zst", len(packed), hashlib.sha256(packed).hexdigest())
-    records = records_of(folder, blob, entry, recipe.max_record_bytes)
+    records: list[Texts] = []
+    read(folder, blob, recipe, records.append)
     texts = [normalise(batch, recipe.text.normalise) for batch in records]
     normal = b"".join(orjson.dumps({"text": text.decode()}) + b"\n" for batch in texts for text in batch)
     (folder / "normal.jsonl.zst").write_bytes(zstandard.compress(normal))
