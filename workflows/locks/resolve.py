@@ -31,6 +31,7 @@ PEERS = (
     "lm-eval>=0.4.13",
     "megatron-core>=0.16",
     "orjson>=3.10",
+    "py-spy>=0.4",  # no peer, but what looks at stacks: flame.py
     "pyarrow>=18",
     "python-magic>=0.4",
     "rensa>=0.5",
