@@ -93,13 +93,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         if world.speaks():
             print("interrupted", file=sys.stderr)
         return 130
-    except RuntimeError as failure:
-        lost = world.lost(failure)
-        if chosen.debug or lost is None:
-            raise
-        if world.speaks():
-            print(lost, file=sys.stderr)
-        return lost.exit_code
     return 0
 
 

@@ -50,7 +50,11 @@ class World:
 
     @contextmanager
     def joined(self) -> Iterator[None]:
-        """Meets the other processes, and leaves them when all is done; one that fails leaves at once."""
+        """Meets the other processes, and leaves them when all is done; one that fails leaves at once.
+
+        Raises:
+            RunError: Another of them cannot be reached any more.
+        """
         if self.size == 1:
             yield
             return
@@ -68,7 +72,13 @@ class World:
         )
         self.group = dist.new_group(backend="gloo", timeout=_PATIENCE)
         dist.barrier(group=self.group)  # one that ends at once would break the connection while others make it
-        yield
+        try:
+            yield
+        except RuntimeError as failure:
+            lost = self.lost(failure)
+            if lost is None:
+                raise
+            raise lost from failure
         dist.destroy_process_group()
 
     def launcher(self) -> list[str]:

@@ -56,7 +56,19 @@ PAID_ONCE = ("vocabulary", "seal")
 
 
 class Cost(msgspec.Struct, frozen=True):
-    """What a stage took of a drawn build, as soak/scale.py writes it."""
+    """What a stage took of a drawn build, as soak/scale.py measures and writes it.
+
+    Attributes:
+        tasks: Map tasks and partitions.
+        cpu: Seconds of its workers, but for what was drawn.
+        drawn: Seconds of the stand-ins.
+        driver: Seconds of the process that hands out tasks and seals.
+        written: Bytes of parts.
+        spilled: Bytes of its exchange.
+        rows: Of all its parts.
+        worker: Peak bytes of memory of a worker.
+        parent: Peak bytes of memory of the driver.
+    """
 
     tasks: tuple[int, int]
     cpu: float
@@ -65,8 +77,8 @@ class Cost(msgspec.Struct, frozen=True):
     written: int
     spilled: int
     rows: int
-    worker: int
-    parent: int
+    worker: int = 0
+    parent: int = 0
 
 
 class Measured(msgspec.Struct, frozen=True):

@@ -20,18 +20,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 sys.path.insert(1, str(Path(__file__).resolve().parents[2]))
 
+import msgspec
 import numpy as np
 from results import machine, table
 from stand_ins import SPENT, THINNED, Simulation
 from textless import CELL, Draws, shared_likeness
-from union_model import DRAWN_TEXT, stage_shape
+from union_model import DRAWN_TEXT, Cost, stage_shape
 from watch import watch
 
 from corpus import storage
@@ -52,33 +52,6 @@ MEASURED = Path(__file__).resolve().parents[1] / "costs" / "scale.json"
 PEAK_BYTES = 1.5e9  # design, section 9
 GROWTH = 1.3  # CPU per document, of the largest size against the one before
 LIBRARIES = ("numpy", "numba", "pyarrow")
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a stage took of one build.
-
-    Attributes:
-        tasks: Map tasks and partitions.
-        cpu: Seconds of its workers, but for what was drawn.
-        drawn: Seconds of the stand-ins.
-        driver: Seconds of the process that hands out tasks and seals.
-        written: Bytes of parts.
-        spilled: Bytes of its exchange.
-        rows: Of all its parts.
-        worker: Peak bytes of memory of a worker.
-        parent: Peak bytes of memory of the driver.
-    """
-
-    tasks: tuple[int, int]
-    cpu: float
-    drawn: float
-    driver: float
-    written: int
-    spilled: int
-    rows: int
-    worker: int = 0
-    parent: int = 0
 
 
 class Noting:
@@ -176,10 +149,10 @@ def measured(documents: int, workers: int, work: str | None) -> dict[str, Cost]:
         store = Path(folder, "store")
         command = [sys.executable, __file__, "--build", str(documents), "--store", str(store)]
         watched = watch([*command, "--workers", str(workers)], store)
-    costs = {name: Cost(**cost) for name, cost in json.loads(watched.output.splitlines()[-1]).items()}
+    costs = msgspec.json.decode(watched.output.splitlines()[-1], type=dict[str, Cost])
     for name, usage in watched.stages.items():
         if name in costs:
-            costs[name] = replace(costs[name], worker=usage.worker, parent=usage.parent)
+            costs[name] = msgspec.structs.replace(costs[name], worker=usage.worker, parent=usage.parent)
     return costs
 
 
@@ -234,7 +207,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.build:
         _, costs = build(drawn_corpus(options.build, options.file), options.store, options.workers)
-        print(json.dumps({name: asdict(cost) for name, cost in costs.items()}))
+        print(msgspec.json.encode(costs).decode())
         return 0
     sizes = [int(size) for size in options.sizes.split(",")]
     if any(size % CELL for size in sizes):
@@ -285,10 +258,7 @@ def write(sizes: Sequence[int], found: Sequence[dict[str, Cost]], workers: int, 
         "at": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "workers": workers,
         "cell": cell,
-        "sizes": {
-            str(size): {name: asdict(cost) for name, cost in costs.items()}
-            for size, costs in zip(sizes, found, strict=True)
-        },
+        "sizes": {str(size): msgspec.to_builtins(costs) for size, costs in zip(sizes, found, strict=True)},
     }
     MEASURED.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
 
